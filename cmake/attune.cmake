@@ -1,0 +1,50 @@
+# How a folder of src/ becomes a library and a test program.
+
+add_library(attune_options INTERFACE)
+# GCC 12 warns of overlap inside std::string's own operator+ (GCC bug 105651).
+target_compile_options(attune_options INTERFACE -Wall -Wextra $<$<BOOL:${ATTUNE_WERROR}>:-Werror>
+                                                $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
+target_include_directories(attune_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
+target_compile_definitions(attune_options INTERFACE ATTUNE_VERSION="${PROJECT_VERSION}")
+if(ATTUNE_SANITIZE)
+  target_compile_options(attune_options INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer
+                                                  -fno-sanitize-recover=undefined)
+  target_link_options(attune_options INTERFACE -fsanitize=address,undefined)
+endif()
+
+# attune_folder(name SOURCES a.cc b.cc DEPENDS other attune folders LINKS external targets TESTS x_test.cc)
+function(attune_folder name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS;TESTS" ${ARGN})
+  list(TRANSFORM ARG_DEPENDS PREPEND attune_)
+  add_library(attune_${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(attune_${name} PUBLIC attune_options ${ARG_DEPENDS} ${ARG_LINKS})
+  if(ARG_TESTS AND ATTUNE_TESTS)
+    attune_test(${name}_test SOURCES ${ARG_TESTS} DEPENDS ${name})
+  endif()
+endfunction()
+
+# One GoogleTest program; every test case is its own CTest entry, PROGRAM.SUITE.CASE.
+function(attune_test name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS;LABELS" ${ARGN})
+  list(TRANSFORM ARG_DEPENDS PREPEND attune_)
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_DEPENDS} ${ARG_LINKS} GTest::gtest GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE ATTUNE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}")
+endfunction()
+
+# The Python of tests that compare with the libraries of tests/requirements.txt; ./dev test makes .venv.
+if(NOT ATTUNE_PYTHON)
+  set(ATTUNE_PYTHON python3)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+    set(ATTUNE_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+  endif()
+endif()
+
+# attune_script_test(name COMMAND ${ATTUNE_PYTHON} script arguments): a test that is not GoogleTest's. One that cannot
+# run here prints "SKIP: reason" and exits with 77.
+function(attune_script_test name)
+  cmake_parse_arguments(ARG "" "" "COMMAND;LABELS" ${ARGN})
+  add_test(NAME ${name} COMMAND ${ARG_COMMAND})
+  set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77 LABELS "${ARG_LABELS}")
+endfunction()

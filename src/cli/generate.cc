@@ -1,0 +1,132 @@
+// attune generate: one answer, or the continuation of a text.
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "cli/commands.h"
+#include "cli/speak.h"
+#include "generate/chat_model.h"
+#include "token/encode.h"
+
+namespace attune {
+namespace {
+
+constexpr std::uint64_t kMaxPromptBytes = 1 << 26;
+
+struct Options {
+  SpeakOptions speak;
+  std::string prompt, prompt_file, system;
+  bool has_prompt = false, raw = false, json = false;
+};
+
+std::string prompt_of(const Options& options) {
+  if (options.has_prompt == !options.prompt_file.empty()) {
+    throw UserError("[generate] expected --prompt TEXT or --prompt-file FILE, one of them");
+  }
+  if (options.has_prompt) return options.prompt;
+  std::string text;
+  if (options.prompt_file == "-") {
+    text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    text = read_file(options.prompt_file, kMaxPromptBytes);
+  }
+  if (!options.raw && text.ends_with('\n')) text.pop_back();  // an editor's, not the writer's
+  return text;
+}
+
+void print_json(const Answer& answer, const SpeakOptions& options) {
+  const Generated& generated = answer.generated;
+  const Json json = {{"text", answer.text},
+                     {"tokens", generated.tokens.size()},
+                     {"token_ids", generated.tokens},
+                     {"finish_reason", name_of(generated.reason)},
+                     {"prompt_tokens", generated.prompt_tokens},
+                     {"prompt_seconds", generated.prompt_seconds},
+                     {"seconds", generated.answer_seconds},
+                     {"tokens_per_second", answer.tokens_per_second()},
+                     {"seed", options.sampler.seed}};
+  fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
+}
+
+void speak(const Options& options, const Model& model, const Tokenizer& tokenizer, const std::vector<TokenId>& prompt,
+           const std::vector<TokenId>& stops) {
+  Session session = open_session(options.speak, model);
+  const Answer answer = stream_answer(session, tokenizer, prompt, options.speak, stops, [&](std::string_view text) {
+    if (options.json) return;
+    fmt::print("{}", text);
+    std::fflush(stdout);
+  });
+  if (options.json) {
+    print_json(answer, options.speak);
+  } else {
+    fmt::print("\n");
+  }
+  if (answer.generated.reason == FinishReason::kInterrupted) throw Interrupted("[generate] stopped");
+}
+
+// The model alone, without a chat template.
+void continue_text(const Options& options, Quantization quantization, const std::string& text) {
+  const fs::path folder = options.speak.model;
+  const auto tokenizer = load_tokenizer(folder);
+  std::vector<TokenId> prompt = tokenizer->encode(text);
+  if (tokenizer->bos && tokenizer->add_bos) prompt.insert(prompt.begin(), *tokenizer->bos);
+  Model model = load_model(folder, quantization);
+  check_vocabulary(model.config, tokenizer->vocab_size(), folder);
+  std::optional<Adapter> adapter;
+  if (const auto path = adapter_of(options.speak)) adapter = Adapter::load(model, *path, false);
+  std::vector<TokenId> stops;
+  if (tokenizer->eos) stops.push_back(*tokenizer->eos);
+  speak(options, model, *tokenizer, prompt, stops);
+}
+
+void answer_message(const Options& options, Quantization quantization, const std::string& text) {
+  const ChatModel chat(options.speak.model, quantization, adapter_of(options.speak));
+  std::vector<Message> messages;
+  if (!options.system.empty()) messages.push_back({"system", options.system});
+  messages.push_back({"user", text});
+  speak(options, chat.model, *chat.tokenizer, encode_prompt(messages, chat.chat_template, *chat.tokenizer), chat.stops);
+}
+
+void run(Options& options) {
+  settle(options.speak);
+  const std::string text = prompt_of(options);
+  if (text.empty() && !options.raw) throw UserError("[--prompt] is empty; give the model something to answer");
+  if (options.raw && !options.system.empty()) {
+    throw UserError("[--system] needs the chat template that --raw leaves out; remove one of them");
+  }
+  const ModelConfig config = load_model_config(options.speak.model);
+  context_of(options.speak, config);
+  const Quantization quantization = quantization_of(options.speak, config);
+  watch_interrupts();
+  if (options.raw) {
+    continue_text(options, quantization, text);
+  } else {
+    require_chat_template(options.speak.model, "continue a text with --raw");
+    answer_message(options, quantization, text);
+  }
+}
+
+}  // namespace
+
+void add_generate_command(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand("generate", "One answer to one prompt, on standard output");
+  add_speak_options(*command, options->speak);
+  const CLI::Option* const prompt = command->add_option("--prompt", options->prompt, "What to answer");
+  command->add_option("--prompt-file", options->prompt_file, "The same from a file; - reads standard input");
+  command->add_option("--system", options->system, "Instructions before the prompt");
+  command->add_flag("--raw", options->raw, "Continue the text as it is, without the chat template");
+  command->add_flag("--json", options->json, "Print text, tokens, reason of the end and times as JSON");
+  command->footer("Example: attune generate models/base --adapter runs/pete/adapter --prompt \"How was your day?\"");
+  command->callback([options, prompt] {
+    options->has_prompt = prompt->count() > 0;
+    run(*options);
+  });
+}
+
+}  // namespace attune

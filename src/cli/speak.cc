@@ -1,0 +1,124 @@
+#include "cli/speak.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "token/stream_decoder.h"
+#include "train/run_plan.h"
+
+namespace attune {
+namespace {
+
+constexpr std::int64_t kSmallModelBytes = 2'000'000'000;
+constexpr std::int64_t kDefaultContext = 4096;
+
+}  // namespace
+
+void add_speak_options(CLI::App& command, SpeakOptions& options) {
+  static const std::map<std::string, Quantization> kQuantizations = {
+      {"none", Quantization::kNone}, {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}};
+  command.add_option("MODEL", options.model, "Folder of the model, as Hugging Face writes it")->required();
+  command.add_option("--adapter", options.adapter, "Folder of an adapter for it, e.g. runs/NAME/adapter");
+  command.add_option("--temperature", options.sampler.temperature, "0: always the most likely token")
+      ->capture_default_str();
+  command.add_option("--top-k", options.sampler.top_k, "Choose among the k most likely; 0: off")->capture_default_str();
+  command.add_option("--top-p", options.sampler.top_p, "Choose among the fewest tokens with this share; 1: off")
+      ->capture_default_str();
+  command
+      .add_option("--min-p", options.sampler.min_p, "Leave out what is less likely than this share of the best; 0: off")
+      ->capture_default_str();
+  command.add_option("--seed", options.seed, "Same seed, same text; absent: another text each time");
+  command.add_option("--max-tokens", options.max_tokens, "Longest answer")->capture_default_str();
+  command
+      .add_option("--quantization", options.quantization,
+                  "none, nf4 or int8; absent: nf4 when the linear layers exceed 2 GB in 16 bit, else none")
+      ->transform(CLI::CheckedTransformer(kQuantizations).description(""));
+  command.add_option("--context", options.context,
+                     "Tokens of prompt and answer together; absent: the model's limit, at most 4096");
+}
+
+void settle(SpeakOptions& options) {
+  if (options.max_tokens < 1) throw UserError("[--max-tokens] expected 1 or more, got {}", options.max_tokens);
+  if (options.context < 0 || options.context == 1) {
+    throw UserError("[--context] expected 2 tokens or more, got {}", options.context);
+  }
+  options.sampler.seed = options.seed ? *options.seed : std::random_device()();
+  Sampler{options.sampler};  // checks the others
+  if (!fs::is_directory(options.model)) {
+    throw UserError("[{}] there is no such folder; expected a model as Hugging Face writes it", options.model);
+  }
+}
+
+Quantization quantization_of(const SpeakOptions& options, const ModelConfig& config) {
+  if (options.quantization) return *options.quantization;
+  return 2 * linear_parameter_count(config) > kSmallModelBytes ? Quantization::kNF4 : Quantization::kNone;
+}
+
+std::int64_t context_of(const SpeakOptions& options, const ModelConfig& config) {
+  if (options.context == 0) return std::min(config.max_position, kDefaultContext);
+  if (options.context > config.max_position) {
+    throw UserError("[--context] expected at most {}, the model's limit, got {}", config.max_position, options.context);
+  }
+  return options.context;
+}
+
+void require_chat_template(const fs::path& folder, const std::string& instead) {
+  if (fs::exists(folder / "chat_template.jinja")) return;
+  const fs::path path = folder / "tokenizer_config.json";
+  if (fs::exists(path) && parse_json(read_file(path), path.string()).contains("chat_template")) return;
+  throw UserError("[{}] the model has no chat template, so it was not made to answer; {}", folder.string(), instead);
+}
+
+std::optional<fs::path> adapter_of(const SpeakOptions& options) {
+  if (options.adapter.empty()) return std::nullopt;
+  return options.adapter;
+}
+
+Session open_session(const SpeakOptions& options, const Model& model) {
+  return {model, context_of(options, model.config), activation_type(Compute::kAuto)};
+}
+
+double Answer::tokens_per_second() const {
+  const auto count = static_cast<double>(generated.tokens.size());
+  return count > 0 && generated.answer_seconds > 0 ? count / generated.answer_seconds : 0;
+}
+
+Answer stream_answer(Session& session, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
+                     const SpeakOptions& options, const std::vector<TokenId>& stops,
+                     const std::function<void(std::string_view)>& on_text) {
+  if (static_cast<std::int64_t>(prompt.size()) >= session.capacity()) {
+    throw UserError(
+        "[prompt] has {} tokens and the context {}, which must hold the answer too; shorten it or raise --context",
+        prompt.size(), session.capacity());
+  }
+  Answer answer;
+  StreamDecoder decoder(tokenizer);
+  const auto give = [&](const std::string& text) {
+    answer.text += text;
+    if (!text.empty()) on_text(text);
+  };
+  answer.generated = generate(session, prompt, {options.sampler, options.max_tokens, stops}, [&](TokenId token) {
+    give(decoder.push(token));
+    return !interrupt_requested();
+  });
+  give(decoder.finish());
+  return answer;
+}
+
+const char* name_of(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::kStop:
+      return "stop";
+    case FinishReason::kLength:
+      return "length";
+    case FinishReason::kInterrupted:
+      return "interrupted";
+  }
+  return "";
+}
+
+}  // namespace attune

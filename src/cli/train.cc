@@ -1,0 +1,60 @@
+// attune train: a recipe becomes an adapter.
+#include <fmt/format.h>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "cli/commands.h"
+#include "cli/train_display.h"
+#include "train/finetune.h"
+#include "train/run_folder.h"
+
+namespace attune {
+namespace {
+
+struct Options {
+  std::string recipe, resume;
+  std::vector<std::string> overrides;
+  bool help_recipe = false;
+};
+
+void run(const Options& options) {
+  if (options.help_recipe) {
+    fmt::print("{}", recipe_reference());
+    return;
+  }
+  const bool resume = !options.resume.empty();
+  if (resume == !options.recipe.empty()) {
+    throw UserError("[train] expected a recipe or --resume RUN, one of them; e.g. attune train recipe.yaml");
+  }
+  if (resume && !options.overrides.empty()) {
+    throw UserError("[--set] a resumed run keeps its recipe; start a new run to change it");
+  }
+  Recipe recipe = resume ? open_run_folder(options.resume) : load_recipe(options.recipe, options.overrides);
+  if (resume) recipe.output = options.resume;   // the folder may have been moved
+  watch_interrupts();
+  TrainDisplay display;
+  fmt::print("run       {}\n", recipe.output);
+  const FinetuneResult result = finetune(recipe, resume, display.finetune_callbacks());
+  display.end();
+  print_summary(result);
+  if (recipe.finetune == Finetune::kLora) {
+    fmt::print("next      attune chat {} --adapter {}\n", recipe.model, result.output.string());
+  } else {
+    fmt::print("next      attune chat {}\n", result.output.string());
+  }
+}
+
+}  // namespace
+
+void add_train_command(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand("train", "Train: a recipe becomes an adapter (or a model)");
+  command->add_option("recipe", options->recipe, "YAML file; `model` and `data` alone make a good run");
+  command->add_option("--set", options->overrides, "Override a key, e.g. --set train.learning_rate=1e-4")->take_all();
+  command->add_option("--resume", options->resume, "Go on with an interrupted run: its folder");
+  command->add_flag("--help-recipe", options->help_recipe, "Every key of a recipe, with its default");
+  command->footer("Example: attune train recipe.yaml --set train.num_train_epochs=2");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace attune

@@ -1,0 +1,92 @@
+#include "cli/train_display.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "base/progress.h"
+
+namespace attune {
+
+std::string with_commas(std::int64_t number) {
+  std::string text = std::to_string(number);
+  for (auto i = static_cast<std::ptrdiff_t>(text.size()) - 3; i > (number < 0 ? 1 : 0); i -= 3) {
+    text.insert(static_cast<std::size_t>(i), ",");
+  }
+  return text;
+}
+
+struct TrainDisplay::State {
+  std::unique_ptr<Progress> bar;
+  std::string held_out;
+};
+
+TrainDisplay::TrainDisplay() : state_(std::make_unique<State>()) {}
+TrainDisplay::~TrainDisplay() = default;
+
+void TrainDisplay::begin(const RunStart& start) {
+  state_->bar = std::make_unique<Progress>("training", "steps", static_cast<std::uint64_t>(start.total_steps),
+                                           static_cast<std::uint64_t>(start.first_step));
+}
+
+void TrainDisplay::end() { state_->bar.reset(); }
+
+LoopCallbacks TrainDisplay::callbacks() {
+  LoopCallbacks callbacks;
+  callbacks.on_start = [this](const RunStart& start) { begin(start); };
+  callbacks.on_step = [this](const StepReport& report, double sol) {
+    state_->bar->update(static_cast<std::uint64_t>(report.step),
+                        fmt::format("loss {:.3f}{}  lr {:.1e}  {} tok/s  SOL {:.0f}%", report.loss, state_->held_out,
+                                    report.learning_rate, with_commas(std::llround(static_cast<double>(report.tokens) / report.seconds)),
+                                    100 * sol));
+  };
+  callbacks.on_eval = [this](const EvalReport& report) { state_->held_out = fmt::format("  held-out {:.3f}", report.loss); };
+  return callbacks;
+}
+
+FinetuneCallbacks TrainDisplay::finetune_callbacks() {
+  FinetuneCallbacks both;
+  both.loop = callbacks();
+  both.on_start = [this](const FinetuneStart& start) {
+    print_start(start);
+    begin(start.run);
+  };
+  return both;
+}
+
+void print_start(const FinetuneStart& s) {
+  const RunMemory& memory = s.run.memory;
+  fmt::print("data      {} conversations to learn from, {} held out; {} tokens an epoch, {} of them trained on; longest {}\n",
+             with_commas(s.train_conversations), with_commas(s.valid_conversations), with_commas(s.train_tokens),
+             with_commas(s.trained_tokens), with_commas(s.longest_row));
+  if (s.cut_rows > 0) {
+    fmt::print("warning   {} conversations are longer than max_length: {} tokens at their ends are not learnt\n",
+               with_commas(s.cut_rows), with_commas(s.cut_tokens));
+  }
+  if (s.untrained_rows > 0) {
+    fmt::print("warning   {} conversations have no token to learn and are left out\n", with_commas(s.untrained_rows));
+  }
+  fmt::print("trained   {} of {} parameters ({:.2f}%)\n", with_commas(s.run.trained_parameters), with_commas(s.run.all_parameters),
+             100.0 * static_cast<double>(s.run.trained_parameters) / static_cast<double>(s.run.all_parameters));
+  fmt::print("memory    {} planned: weights {}, adapter and gradients {}, activations and optimizer {}{}\n",
+             format_bytes(static_cast<double>(memory.total())), format_bytes(static_cast<double>(memory.weights)),
+             format_bytes(static_cast<double>(memory.adapter + memory.gradients)), format_bytes(static_cast<double>(memory.arena)),
+             memory.recomputed_blocks > 0 ? fmt::format("; {} blocks recomputed", memory.recomputed_blocks) : "");
+  fmt::print("steps     {}; this machine multiplies {:.0f} GFLOP/s\n", with_commas(s.run.total_steps), s.run.gemm_peak / 1e9);
+  std::fflush(stdout);
+}
+
+void print_summary(const FinetuneResult& result) {
+  const RunSummary& s = result.summary;
+  if (std::isfinite(s.valid_loss_before) && std::isfinite(s.valid_loss_after)) {
+    fmt::print("held-out  loss {:.3f} before, {:.3f} after (perplexity {:.1f} -> {:.1f})\n", s.valid_loss_before,
+               s.valid_loss_after, std::exp(s.valid_loss_before), std::exp(s.valid_loss_after));
+  }
+  fmt::print("speed     {} tokens/s, SOL {:.0f}%; {} in {} steps\n", with_commas(std::llround(s.tokens_per_second)), 100 * s.sol,
+             format_duration(s.seconds), with_commas(s.steps));
+  fmt::print("memory    {} planned, {} measured at the peak, the program itself included\n",
+             format_bytes(static_cast<double>(s.memory.total())), format_bytes(static_cast<double>(s.peak_bytes)));
+  fmt::print("result    {}\n", result.output.string());
+}
+
+}  // namespace attune

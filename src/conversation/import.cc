@@ -1,0 +1,268 @@
+#include "conversation/import.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/nearest.h"
+#include "base/utf8.h"
+#include "conversation/dataset.h"
+#include "conversation/text_marks.h"
+
+namespace attune {
+namespace {
+
+constexpr std::size_t kMaxListedSenders = 12;
+
+std::size_t index(Drop reason) { return static_cast<std::size_t>(reason); }
+
+void check_options(const ImportOptions& options) {
+  if (options.paths.empty()) throw UserError("[import] expected at least one export to read");
+  if (options.me.empty()) throw UserError("[--me] expected the name of the person that the model learns to be");
+  if (options.output.empty()) throw UserError("[-o] expected the name of the folder to write");
+  if (options.windows.min_exchanges < 1 || options.windows.max_exchanges < options.windows.min_exchanges) {
+    throw UserError("[--exchanges] expected MIN-MAX with 1 <= MIN <= MAX, got {}-{}", options.windows.min_exchanges,
+                    options.windows.max_exchanges);
+  }
+  if (options.windows.session_gap < 1) throw UserError("[--session-gap] expected a time above 0");
+  if (!(options.valid_share >= 0 && options.valid_share <= 0.5)) {
+    throw UserError("[--valid-share] expected 0 to 0.5, got {}", options.valid_share);
+  }
+  if (fs::exists(fs::symlink_status(options.output))) {
+    throw UserError("[{}] already exists; choose another name or remove it", options.output.string());
+  }
+}
+
+std::vector<ChatLog> read_logs(const ImportOptions& options) {
+  std::vector<ChatLog> logs;
+  for (const fs::path& path : options.paths) {
+    if (!fs::exists(path)) throw UserError("[{}] no such file; check the path", path.string());
+    const Importer& importer = options.from.empty() ? detect_importer(path) : importer_named(options.from);
+    auto more = importer.read(path, {options.date_order, options.me});
+    std::move(more.begin(), more.end(), std::back_inserter(logs));
+  }
+  return logs;
+}
+
+// Two exports of one chat overlap: the later file then gives only what is new. Chats count as one when the
+// same people write in them; only then is "ok" at 12:01 twice the same message.
+void drop_duplicates(std::vector<ChatLog>& logs) {
+  if (logs.size() < 2) return;
+  std::map<std::set<std::string>, std::set<std::tuple<std::int64_t, std::string, std::string>>> seen;
+  for (ChatLog& log : logs) {
+    std::set<std::string> people;
+    for (const ChatMessage& message : log.messages) people.insert(message.sender);
+    auto& before = seen[people];
+    const std::size_t all = log.messages.size();
+    std::set<std::tuple<std::int64_t, std::string, std::string>> own;
+    std::erase_if(log.messages, [&](const ChatMessage& message) {
+      auto key = std::make_tuple(message.time, message.sender, message.text);
+      if (before.contains(key)) return true;
+      own.insert(std::move(key));
+      return false;
+    });
+    log.dropped[index(Drop::kDuplicate)] += all - log.messages.size();
+    before.merge(own);
+  }
+}
+
+using Senders = std::vector<std::pair<std::string, std::uint64_t>>;
+
+Senders count_senders(const std::vector<ChatLog>& logs) {
+  std::map<std::string, std::uint64_t> counts;
+  for (const ChatLog& log : logs) {
+    for (const ChatMessage& message : log.messages) ++counts[message.sender];
+  }
+  Senders senders(counts.begin(), counts.end());
+  std::stable_sort(senders.begin(), senders.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
+  return senders;
+}
+
+std::string only_digits(std::string_view text) {
+  std::string digits;
+  for (const char c : text) {
+    if (c >= '0' && c <= '9') digits += c;
+  }
+  return digits;
+}
+
+// A phone number may be typed without its spaces and dashes.
+bool same_person(const std::string& sender, const std::string& wanted) {
+  if (fold_name(sender) == fold_name(wanted)) return true;
+  const bool phone = sender.find_first_not_of("+0123456789 -()") == std::string::npos;
+  return phone && only_digits(sender).size() >= 7 && only_digits(sender) == only_digits(wanted);
+}
+
+// The names in the chats that `me` means. UserError with the senders found when one of them is nobody.
+std::vector<std::string> find_me(const std::vector<std::string>& me, const Senders& senders) {
+  std::vector<std::string> found;
+  for (const std::string& wanted : me) {
+    const std::size_t before = found.size();
+    for (const auto& [sender, count] : senders) {
+      if (same_person(sender, wanted)) found.push_back(sender);
+    }
+    if (found.size() > before) continue;
+    std::vector<std::string> names, folded;
+    for (const auto& [sender, count] : senders) names.push_back(sender), folded.push_back(fold_name(sender));
+    std::string list;
+    for (std::size_t i = 0; i < std::min(senders.size(), kMaxListedSenders); ++i) {
+      list += fmt::format("{}{} ({})", i == 0 ? "" : ", ", senders[i].first, senders[i].second);
+    }
+    if (senders.size() > kMaxListedSenders) list += fmt::format(" and {} more", senders.size() - kMaxListedSenders);
+    const auto near = nearest_name(fold_name(wanted), folded);
+    const auto at = near ? std::find(folded.begin(), folded.end(), *near) - folded.begin() : -1;
+    throw UserError("[--me] expected the name of a sender, got \"{}\"{}; the senders are {}", wanted,
+                    at < 0 ? "" : fmt::format("; did you mean \"{}\"?", names[static_cast<std::size_t>(at)]), list);
+  }
+  return found;
+}
+
+struct Split {
+  std::vector<Conversation> train, valid;
+};
+
+// The last sessions in time are held out: a random choice would leave their neighbours in the training part.
+Split split_by_time(std::vector<MessageSession> sessions, double valid_share) {
+  std::stable_sort(sessions.begin(), sessions.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
+  std::size_t held_out = static_cast<std::size_t>(static_cast<double>(sessions.size()) * valid_share + 0.5);
+  if (valid_share > 0 && held_out == 0) held_out = 1;
+  if (held_out >= sessions.size()) held_out = 0;
+  Split split;
+  for (std::size_t i = 0; i < sessions.size(); ++i) {
+    auto& part = i < sessions.size() - held_out ? split.train : split.valid;
+    std::move(sessions[i].windows.begin(), sessions[i].windows.end(), std::back_inserter(part));
+  }
+  return split;
+}
+
+std::string json_lines(const std::vector<Conversation>& conversations) {
+  std::string lines;
+  for (const Conversation& conversation : conversations) lines += to_json_line(to_json(conversation)) + "\n";
+  return lines;
+}
+
+}  // namespace
+
+ImportLedger import_chats(const ImportOptions& options) {
+  check_options(options);
+  std::vector<ChatLog> logs = read_logs(options);
+  drop_duplicates(logs);
+
+  ImportLedger ledger;
+  for (const ChatLog& log : logs) {
+    ledger.chats.push_back({log.source, log.format, log.dates, log.clock, log.lines, log.entries, log.messages.size()});
+    ledger.lines += log.lines;
+    ledger.entries += log.entries;
+    ledger.messages += log.messages.size();
+    ledger.edited += log.edited;
+    for (std::size_t i = 0; i < kDropReasons; ++i) ledger.dropped[i] += log.dropped[i];
+  }
+  ledger.senders = count_senders(logs);
+  if (ledger.messages == 0) {
+    throw UserError("[{}] the export holds no message: {} entries, all of them notices, media or deleted",
+                    options.paths.front().string(), ledger.entries);
+  }
+  ledger.me = find_me(options.me, ledger.senders);
+
+  std::vector<MessageSession> sessions;
+  for (const ChatLog& log : logs) {
+    Sessions made = make_sessions(log, ledger.me, options.windows);
+    ledger.used += made.used;
+    for (std::size_t i = 0; i < kDropReasons; ++i) ledger.dropped[i] += made.dropped[i];
+    std::move(made.list.begin(), made.list.end(), std::back_inserter(sessions));
+  }
+  if (sessions.empty()) {
+    throw UserError("[{}] no conversation: {} never answers anybody within {} hours", options.paths.front().string(),
+                    ledger.me.front(), static_cast<double>(options.windows.session_gap) / 3600);
+  }
+  ledger.sessions = sessions.size();
+  const Split split = split_by_time(std::move(sessions), options.valid_share);
+  ledger.train = split.train.size();
+  ledger.valid = split.valid.size();
+  ledger.train_digest = dataset_digest(split.train);
+
+  AtomicFolder folder(options.output);
+  write_file_atomic(folder.temporary() / "train.jsonl", json_lines(split.train));
+  if (!split.valid.empty()) write_file_atomic(folder.temporary() / "valid.jsonl", json_lines(split.valid));
+  write_file_atomic(folder.temporary() / "ledger.json", to_json(ledger).dump(2) + "\n");
+  folder.commit();
+  return ledger;
+}
+
+Json to_json(const ImportLedger& ledger) {
+  Json chats = Json::array();
+  for (const auto& chat : ledger.chats) {
+    chats.push_back(Json{{"source", to_valid_utf8(chat.source)},
+                         {"format", chat.format},
+                         {"dates", chat.dates},
+                         {"clock", chat.clock},
+                         {"lines", chat.lines},
+                         {"entries", chat.entries},
+                         {"messages", chat.messages}});
+  }
+  Json dropped = Json::object(), senders = Json::object();
+  for (std::size_t i = 0; i < kDropReasons; ++i) {
+    if (ledger.dropped[i] > 0) dropped[std::string(drop_name(static_cast<Drop>(i)))] = ledger.dropped[i];
+  }
+  for (const auto& [name, count] : ledger.senders) senders[name] = count;
+  return Json{{"lines", ledger.lines},
+              {"entries", ledger.entries},
+              {"messages", ledger.messages},
+              {"used", ledger.used},
+              {"dropped", std::move(dropped)},
+              {"edited", ledger.edited},
+              {"sessions", ledger.sessions},
+              {"conversations", Json{{"train", ledger.train}, {"valid", ledger.valid}}},
+              {"me", ledger.me},
+              {"senders", std::move(senders)},
+              {"train_sha256", ledger.train_digest},
+              {"chats", std::move(chats)}};
+}
+
+std::string to_text(const ImportLedger& ledger) {
+  static constexpr std::array<const char*, kDropReasons> kExplained = {"notices of the program",
+                                                                       "media without words",
+                                                                       "deleted messages",
+                                                                       "calls",
+                                                                       "locations",
+                                                                       "contact cards",
+                                                                       "polls",
+                                                                       "empty",
+                                                                       "already read from another file",
+                                                                       "in chats without --me",
+                                                                       "opening words that answer nobody",
+                                                                       "last words that nobody answers"};
+  std::string text;
+  for (const auto& chat : ledger.chats) {
+    text += fmt::format("{}\n  {}; {} lines, {} messages\n  dates  {}\n  clock  {}\n", chat.source, chat.format,
+                        chat.lines, chat.messages, chat.dates, chat.clock);
+  }
+  const auto row = [&](std::string_view name, std::uint64_t count, std::string_view note) {
+    text += fmt::format("  {:<14}{:>9}{}{}\n", name, count, note.empty() ? "" : "  ", note);
+  };
+  text += "Ledger\n";
+  row("lines read", ledger.lines, "");
+  row("dated entries", ledger.entries, "");
+  for (std::size_t i = 0; i < kDropReasons; ++i) {
+    if (ledger.dropped[i] > 0)
+      row(fmt::format("- {}", drop_name(static_cast<Drop>(i))), ledger.dropped[i], kExplained[i]);
+  }
+  row("= used", ledger.used, fmt::format("messages in {} sessions", ledger.sessions));
+  row("conversations", ledger.train + ledger.valid,
+      fmt::format("{} to train, {} held out", ledger.train, ledger.valid));
+  text += "Senders\n";
+  for (std::size_t i = 0; i < ledger.senders.size(); ++i) {
+    const auto& [name, count] = ledger.senders[i];
+    const bool me = std::find(ledger.me.begin(), ledger.me.end(), name) != ledger.me.end();
+    if (i >= kMaxListedSenders && !me) continue;
+    text += fmt::format("  {:>9}  {}{}\n", count, name, me ? "  (the assistant)" : "");
+  }
+  if (ledger.senders.size() > kMaxListedSenders) text += fmt::format("  {} senders in all\n", ledger.senders.size());
+  return text;
+}
+
+}  // namespace attune

@@ -1,0 +1,134 @@
+#include "conversation/windows.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <map>
+#include <set>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace attune {
+namespace {
+
+struct Turn {
+  bool assistant = false;
+  std::uint64_t messages = 0;
+  std::string text;
+};
+
+struct Speakers {
+  std::set<std::string> me;
+  bool several = false;  // more than one person besides the assistant
+};
+
+// A speaker with less than one message in a hundred does not make a chat of two people a group: it may be an old name of
+// the other one, or a notice that looks like a message.
+Speakers speakers_of(const ChatLog& log, const std::vector<std::string>& me) {
+  Speakers speakers{{me.begin(), me.end()}, false};
+  std::map<std::string_view, std::uint64_t> others;
+  std::uint64_t total = 0;
+  for (const ChatMessage& message : log.messages) {
+    if (speakers.me.contains(message.sender)) continue;
+    ++others[message.sender];
+    ++total;
+  }
+  const auto heard =
+      std::count_if(others.begin(), others.end(), [&](const auto& o) { return o.second * 100 >= total; });
+  speakers.several = heard > 1;
+  return speakers;
+}
+
+std::vector<Turn> turns_of(std::span<const ChatMessage> messages, const Speakers& speakers) {
+  std::vector<Turn> turns;
+  const std::string* previous = nullptr;
+  for (const ChatMessage& message : messages) {
+    const bool assistant = speakers.me.contains(message.sender);
+    if (turns.empty() || turns.back().assistant != assistant) turns.push_back({assistant, 0, ""});
+    Turn& turn = turns.back();
+    if (!turn.text.empty()) turn.text += '\n';
+    const bool new_burst = turn.messages == 0 || *previous != message.sender;
+    if (!assistant && speakers.several && new_burst) turn.text += message.sender + ": ";
+    turn.text += message.text;
+    ++turn.messages;
+    previous = &message.sender;
+  }
+  return turns;
+}
+
+struct Range {
+  std::size_t begin, end;
+};
+
+// The fewest windows that respect the maximum, as even as can be. Where that makes them shorter than the minimum (7
+// exchanges in windows of 4-6), they all have the minimum and overlap.
+std::vector<Range> divide(std::size_t exchanges, const WindowOptions& options) {
+  const auto least = static_cast<std::size_t>(options.min_exchanges);
+  const auto most = static_cast<std::size_t>(options.max_exchanges);
+  const std::size_t windows = (exchanges + most - 1) / most;
+  const bool overlap = windows > 1 && exchanges / windows < least;
+  std::vector<Range> ranges;
+  for (std::size_t w = 0; w < windows; ++w) {
+    if (overlap) {
+      const std::size_t begin = (exchanges - least) * w / (windows - 1);
+      ranges.push_back({begin, begin + least});
+    } else {
+      ranges.push_back({exchanges * w / windows, exchanges * (w + 1) / windows});
+    }
+  }
+  return ranges;
+}
+
+// Adds the windows of the messages between two pauses.
+void add_session(std::span<const ChatMessage> messages, const Speakers& speakers, const WindowOptions& options,
+                 Sessions& sessions) {
+  std::vector<Turn> turns = turns_of(messages, speakers);
+  const auto leave_out = [&](const Turn& turn, Drop reason) {
+    sessions.dropped[static_cast<std::size_t>(reason)] += turn.messages;
+  };
+  if (!turns.empty() && !turns.back().assistant) {
+    leave_out(turns.back(), Drop::kUnanswered);
+    turns.pop_back();
+  }
+  std::size_t first = 0;
+  if (!turns.empty() && turns.front().assistant) {
+    leave_out(turns.front(), Drop::kUnprompted);
+    first = 1;
+  }
+  const std::size_t exchanges = (turns.size() - first) / 2;
+  if (exchanges == 0) return;
+  for (const Turn& turn : turns) sessions.used += turn.messages;
+  if (first == 1) sessions.used -= turns.front().messages;
+  MessageSession session{messages.front().time, {}};
+  for (const auto& [begin, end] : divide(exchanges, options)) {
+    Conversation conversation;
+    for (std::size_t t = first + 2 * begin; t < first + 2 * end; ++t) {
+      conversation.messages.push_back({turns[t].assistant ? "assistant" : "user", turns[t].text});
+    }
+    session.windows.push_back(std::move(conversation));
+  }
+  sessions.list.push_back(std::move(session));
+}
+
+}  // namespace
+
+Sessions make_sessions(const ChatLog& log, const std::vector<std::string>& me, const WindowOptions& options) {
+  Sessions sessions;
+  const Speakers speakers = speakers_of(log, me);
+  const std::span<const ChatMessage> messages = log.messages;
+  const bool speaks = std::any_of(messages.begin(), messages.end(),
+                                  [&](const ChatMessage& message) { return speakers.me.contains(message.sender); });
+  if (!speaks) {
+    sessions.dropped[static_cast<std::size_t>(Drop::kWithoutMe)] = messages.size();
+    return sessions;
+  }
+  for (std::size_t begin = 0, end; begin < messages.size(); begin = end) {
+    for (end = begin + 1; end < messages.size(); ++end) {
+      if (std::abs(messages[end].time - messages[end - 1].time) >= options.session_gap) break;
+    }
+    add_session(messages.subspan(begin, end - begin), speakers, options, sessions);
+  }
+  return sessions;
+}
+
+}  // namespace attune

@@ -1,0 +1,197 @@
+// Loading a frozen model: plan what must be made, allocate it once, then stream the tensors through one by
+// one.
+#include <cstring>
+
+#include "base/error.h"
+#include "model/checkpoint.h"
+#include "model/weights_plan.h"
+#include "quant/int8.h"
+#include "quant/nf4.h"
+
+namespace attune {
+namespace {
+
+struct FrozenStorage {
+  SafetensorsFolder folder;
+  Arena arena;
+};
+
+// What one tensor needs in the arena; nothing when it is used straight from the mapped file.
+struct Rows {
+  WeightRows made;  // quantized or converted here
+  BufferId copy;    // mapped at an address that does not suit its type
+  BufferId nf4_absmax, nf4_nested_absmax,
+      nf4_map;  // f32 parts of bitsandbytes' tensors, which may lie anywhere
+};
+
+Rows plan_rows(MemoryPlan& plan, const CheckpointTensor& entry, Quantization quantization) {
+  Rows rows;
+  const auto add = [&](const StoredTensor& part, DType dtype, Shape shape) {
+    return plan.add(part.name, BufferKind::kWeights, dtype, shape);
+  };
+  const auto floats = [&](const StoredTensor& part) {
+    return add(part, DType::kF32, {std::ssize(part.bytes) / std::int64_t{sizeof(float)}});
+  };
+  if (entry.nf4) {
+    if (entry.nf4->nested_absmax == nullptr) {
+      rows.nf4_absmax = floats(*entry.nf4->absmax);
+    } else {
+      rows.nf4_nested_absmax = floats(*entry.nf4->nested_absmax);
+      rows.nf4_map = floats(*entry.nf4->nested_map);
+    }
+  } else if (is_converted(entry.tensor, quantization)) {
+    rows.made = plan_weight(plan, entry.tensor, quantization, *entry.stored->dtype);
+  } else if (!entry.stored->aligned()) {
+    rows.copy = add(*entry.stored, *entry.stored->dtype, entry.tensor.shape);
+  }
+  return rows;
+}
+
+void require_finite(bool finite, const Checkpoint& checkpoint, const StoredTensor& tensor) {
+  if (finite) return;
+  throw BadFile("[{}] holds a value that is not a finite number; the file is damaged",
+                place_of(checkpoint, tensor));
+}
+
+template <typename T>
+std::span<T> span_of(const TensorView& view) {
+  return {view.as<T>(), static_cast<std::size_t>(view.elements())};
+}
+
+WeightMatrix quantize(const Checkpoint& checkpoint, const CheckpointTensor& entry, Quantization quantization,
+                      const WeightRows& rows, const Arena& arena) {
+  const Shape& shape = entry.tensor.shape;
+  const AlignedTensor source(*entry.stored);
+  WeightMatrix weight{.rows = shape[0], .columns = shape[1], .data = arena.view(rows.values).data};
+  if (quantization == Quantization::kInt8) {
+    weight.format = WeightFormat::kInt8;
+    const std::span<float> scales = span_of<float>(arena.view(rows.scales));
+    require_finite(encode_int8(span_of<std::int8_t>(arena.view(rows.values)), scales, source.view()),
+                   checkpoint, *entry.stored);
+    weight.row_scales = scales.data();
+    return weight;
+  }
+  weight.format = WeightFormat::kNF4;
+  std::vector<float> absmax(static_cast<std::size_t>(nf4_blocks(shape.elements())));
+  require_finite(encode_nf4(span_of<std::uint8_t>(arena.view(rows.values)), absmax, source.view()),
+                 checkpoint, *entry.stored);
+  const std::span<std::uint8_t> codes = span_of<std::uint8_t>(arena.view(rows.scales));
+  const std::span<float> nested = span_of<float>(arena.view(rows.nested_absmax));
+  weight.nested_offset = nf4_offset(absmax);
+  encode_nf4_scales(codes, nested, absmax, weight.nested_offset);
+  weight.absmax_codes = codes.data();
+  weight.nested_absmax = nested.data();
+  weight.nested_map = dynamic_map().data();
+  return weight;
+}
+
+WeightMatrix stored_nf4(const CheckpointTensor& entry, const Rows& rows, const Arena& arena) {
+  const StoredNf4& nf4 = *entry.nf4;
+  WeightMatrix weight{.format = WeightFormat::kNF4,
+                      .rows = entry.tensor.shape[0],
+                      .columns = entry.tensor.shape[1],
+                      .data = nf4.codes->bytes.data()};
+  const auto floats = [&](BufferId row, const StoredTensor& part) {
+    const TensorView view = arena.view(row);
+    std::memcpy(view.data, part.bytes.data(), part.bytes.size());
+    return view.as<float>();
+  };
+  if (nf4.nested_absmax == nullptr) {
+    weight.absmax = floats(rows.nf4_absmax, *nf4.absmax);
+    return weight;
+  }
+  weight.absmax_codes = reinterpret_cast<const std::uint8_t*>(nf4.absmax->bytes.data());
+  weight.nested_absmax = floats(rows.nf4_nested_absmax, *nf4.nested_absmax);
+  weight.nested_map = floats(rows.nf4_map, *nf4.nested_map);
+  weight.nested_offset = nf4.nested_offset;
+  return weight;
+}
+
+// A tensor used in its stored type: from the file, or from the copy when the file has it at an odd address.
+TensorView stored_view(const CheckpointTensor& entry, const Rows& rows, const Arena& arena) {
+  if (entry.stored->aligned()) return entry.stored->view();
+  const TensorView view = arena.view(rows.copy);
+  std::memcpy(view.data, entry.stored->bytes.data(), entry.stored->bytes.size());
+  return view;
+}
+
+WeightMatrix plain_matrix(const TensorView& view) {
+  const WeightFormat format = view.dtype == DType::kF32    ? WeightFormat::kF32
+                              : view.dtype == DType::kBF16 ? WeightFormat::kBF16
+                                                           : WeightFormat::kF16;
+  return {.format = format, .rows = view.rows(), .columns = view.columns(), .data = view.data};
+}
+
+void load_tensor(Model& model, const Checkpoint& checkpoint, const CheckpointTensor& entry,
+                 Quantization quantization, const Rows& rows, const Arena& arena) {
+  const ModelTensor& tensor = entry.tensor;
+  switch (tensor.role) {
+    case TensorRole::kEmbedding:
+      model.embedding = stored_view(entry, rows, arena);
+      model.weight_bytes += model.embedding.bytes();
+      return;
+    case TensorRole::kHead:
+    case TensorRole::kLinear: {
+      WeightMatrix& weight = linear_of(model, tensor).weight;
+      if (entry.nf4)
+        weight = stored_nf4(entry, rows, arena);
+      else if (is_converted(tensor, quantization))
+        weight = quantize(checkpoint, entry, quantization, rows.made, arena);
+      else
+        weight = plain_matrix(stored_view(entry, rows, arena));
+      model.weight_bytes += weight.bytes();
+      return;
+    }
+    default: {
+      const TensorView values = arena.view(rows.made.values);
+      read_as_f32(values, *entry.stored);
+      if (tensor.role == TensorRole::kBias)
+        linear_of(model, tensor).bias = values;
+      else
+        norm_of(model, tensor).weight = values;
+      model.weight_bytes += values.bytes();
+    }
+  }
+}
+
+}  // namespace
+
+Model load_model(const fs::path& model_folder, Quantization quantization,
+                 const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+  Checkpoint checkpoint = open_checkpoint(model_folder);
+  if (checkpoint.quantized && quantization == Quantization::kInt8) {
+    throw Unsupported("[{}] is stored as nf4; int8 needs the unquantized model", model_folder.string());
+  }
+  // What bitsandbytes left unquantized stays so.
+  if (checkpoint.quantized) quantization = Quantization::kNone;
+  MemoryPlan plan;
+  std::vector<Rows> rows;
+  std::uint64_t total = 0, done = 0;
+  const auto stored_bytes = [](const CheckpointTensor& entry) {
+    return (entry.nf4 ? entry.nf4->codes : entry.stored)->bytes.size();
+  };
+  for (const CheckpointTensor& entry : checkpoint.tensors) {
+    rows.push_back(plan_rows(plan, entry, quantization));
+    total += stored_bytes(entry);
+  }
+  plan.place();
+  Arena arena(plan);
+
+  Model model;
+  model.config = checkpoint.config;
+  model.blocks.resize(static_cast<std::size_t>(model.config.layers));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const CheckpointTensor& entry = checkpoint.tensors[i];
+    load_tensor(model, checkpoint, entry, quantization, rows[i], arena);
+    if (entry.stored != nullptr && is_converted(entry.tensor, quantization))
+      checkpoint.folder.release(*entry.stored);
+    done += stored_bytes(entry);
+    if (progress) progress(done, total);
+  }
+  if (model.config.tie_word_embeddings) model.head.weight = plain_matrix(model.embedding);
+  model.storage =
+      std::make_shared<FrozenStorage>(FrozenStorage{std::move(checkpoint.folder), std::move(arena)});
+  return model;
+}
+
+}  // namespace attune

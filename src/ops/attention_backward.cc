@@ -1,0 +1,293 @@
+// Attention backward in two passes that recompute the probabilities from the log-sum-exp: one task per block
+// of keys sums dk and dv, one per block of queries sums dq. Five products would do instead of seven if both
+// were one pass, but then dq, summed over key blocks, would need f32 memory of the whole sequence and tasks
+// that wait for each other.
+#include <limits>
+
+#include "ops/attention_blocks.h"
+#include "ops/parallel.h"
+#include "ops/scratch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/attention_backward.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attune {
+
+#ifndef ATTUNE_OPS_ATTENTION_GRADIENTS
+#define ATTUNE_OPS_ATTENTION_GRADIENTS
+// The arguments of attention_backward without their types.
+struct AttentionGradients {
+  TensorView dq, dk, dv, dout, q, k, v, out;
+  float *log_sum_exp, *delta;
+};
+#endif
+
+namespace HWY_NAMESPACE {
+namespace {
+
+// The tiles of one task in the thread's scratch; `width` is D rounded up to whole vectors.
+struct BackwardTiles {
+  float *queries, *douts;                      // [kGroupHeads, kTile, width]
+  float *first_sum, *second_sum;               // dq [kGroupHeads, kTile, width], or dk and dv [kTile, width]
+  float* keys;                                 // [kTile, width]
+  float *keys_transposed, *values_transposed;  // [D, kTile]
+  float *probabilities, *dscores;              // [kTile, kTile], rows are queries
+};
+
+BackwardTiles backward_tiles(std::int64_t width) {
+  const std::int64_t tile = kTile * width, heads = kGroupHeads * tile;
+  float* memory = thread_scratch(static_cast<std::size_t>(4 * heads + 3 * tile + 2 * kTile * kTile));
+  BackwardTiles t;
+  t.queries = memory;
+  t.douts = t.queries + heads;
+  t.first_sum = t.douts + heads;
+  t.second_sum = t.first_sum + heads;
+  t.keys = t.second_sum + heads;
+  t.keys_transposed = t.keys + tile;
+  t.values_transposed = t.keys_transposed + tile;
+  t.probabilities = t.values_transposed + tile;
+  t.dscores = t.probabilities + kTile * kTile;
+  return t;
+}
+
+HWY_INLINE void set_zero(float* x, std::int64_t count) {
+  for (std::int64_t i = 0; i < count; ++i) x[i] = 0.0f;
+}
+
+// Keys and values of tokens [begin, begin + count) as t.keys, t.keys_transposed (times the scale) and
+// t.values_transposed.
+template <typename T>
+void load_key_tile(const BackwardTiles& t, const T* k, const T* v, const AttentionShape& shape,
+                   std::int64_t key_head, std::int64_t begin, std::int64_t count, std::int64_t width) {
+  const std::int64_t size = shape.head_size, key_row = shape.key_heads * size;
+  const std::int64_t offset = begin * key_row + key_head * size;
+  copy_rows(t.keys, width, v + offset, key_row, count, size, 1.0f);
+  copy_transposed(t.values_transposed, kTile, t.keys, width, count, size, 1.0f);
+  copy_rows(t.keys, width, k + offset, key_row, count, size, 1.0f);
+  copy_transposed(t.keys_transposed, kTile, t.keys, width, count, size, shape.scale);
+}
+
+// A panel of at most kPanel queries, the first being `token`, against the tile of `keys` keys from `tile` on:
+// their probabilities and score gradients in rows [row, row + rows) of the tiles, 0 where a query does not
+// see a key. Returns the columns [low, high) that some row sees; low is a multiple of the vector.
+struct Columns {
+  std::int64_t low, high;
+};
+HWY_INLINE Columns gradient_panel(const BackwardTiles& t, const AttentionShape& shape, const Run& run,
+                                  const float* queries, const float* douts, const float* log_sum_exp,
+                                  const float* delta, std::int64_t token, std::int64_t row, std::int64_t rows,
+                                  std::int64_t tile, std::int64_t keys, std::int64_t width) {
+  const F32 d;
+  const std::int64_t first = run.first_visible(token, shape.window) - tile;
+  const std::int64_t low = round_down_to_lanes(std::max<std::int64_t>(0, first));
+  const std::int64_t high = std::min(keys, token + rows - tile);
+  float* probabilities = t.probabilities + row * kTile;
+  float* dscores = t.dscores + row * kTile;
+  if (low >= high) {
+    set_zero(probabilities, rows * kTile);
+    set_zero(dscores, rows * kTile);
+    return {0, 0};
+  }
+  const std::int64_t end = round_up_to_lanes(high);
+  multiply_panel(probabilities + low, kTile, {queries, width, 1}, t.keys_transposed + low, kTile, rows,
+                 end - low, shape.head_size, false);
+  multiply_panel(dscores + low, kTile, {douts, width, 1}, t.values_transposed + low, kTile, rows, end - low,
+                 shape.head_size, false);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    float* p = probabilities + r * kTile;
+    float* ds = dscores + r * kTile;
+    const auto shift = hn::Set(d, log_sum_exp[token + r]), row_delta = hn::Set(d, delta[token + r]);
+    for (std::int64_t c = low; c < end; c += lanes()) {
+      const auto e = exponential(d, hn::Sub(hn::Load(d, p + c), shift));
+      hn::Store(e, d, p + c);
+      hn::Store(hn::Mul(e, hn::Sub(hn::Load(d, ds + c), row_delta)), d, ds + c);
+    }
+    const std::int64_t begin =
+        std::clamp<std::int64_t>(run.first_visible(token + r, shape.window) - tile, 0, kTile);
+    const std::int64_t seen = std::clamp<std::int64_t>(token + r + 1 - tile, begin, std::max(begin, keys));
+    set_zero(p, begin);
+    set_zero(ds, begin);
+    set_zero(p + seen, kTile - seen);
+    set_zero(ds + seen, kTile - seen);
+  }
+  return {low, high};
+}
+
+// dk and dv of the keys of one run.
+template <typename T>
+void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
+              std::int64_t key_head) {
+  const std::int64_t size = shape.head_size, width = round_up_to_lanes(size), keys = run.end - run.begin;
+  const std::int64_t query_row = shape.query_heads * size, key_row = shape.key_heads * size;
+  const BackwardTiles t = backward_tiles(width);
+  load_key_tile(t, g.k.as<T>(), g.v.as<T>(), shape, key_head, run.begin, keys, width);
+  float *dk = t.first_sum, *dv = t.second_sum;
+  set_zero(dk, keys * width);
+  set_zero(dv, keys * width);
+  const std::int64_t last =
+      std::min(run.last, run.end - 1 + shape.window);  // queries beyond see none of the keys
+  for (std::int64_t tile = run.begin; tile < last; tile += kTile) {
+    const std::int64_t queries = std::min(kTile, last - tile);
+    for (std::int64_t head = key_head * shape.group(); head < (key_head + 1) * shape.group(); ++head) {
+      const std::int64_t offset = tile * query_row + head * size;
+      copy_rows(t.queries, width, g.q.as<T>() + offset, query_row, queries, size, 1.0f);
+      copy_rows(t.douts, width, g.dout.as<T>() + offset, query_row, queries, size, 1.0f);
+      const float* log_sum_exp = g.log_sum_exp + head * shape.tokens;
+      const float* delta = g.delta + head * shape.tokens;
+      for (std::int64_t r = 0; r < queries; r += kPanel) {
+        gradient_panel(t, shape, run, t.queries + r * width, t.douts + r * width, log_sum_exp, delta,
+                       tile + r, r, std::min(kPanel, queries - r), run.begin, keys, width);
+      }
+      for (std::int64_t c = 0; c < keys; c += kPanel) {
+        const std::int64_t rows = std::min(kPanel, keys - c), token = run.begin + c;
+        // Queries of the tile that see some key of the panel.
+        const std::int64_t low = std::max<std::int64_t>(0, token - tile);
+        const std::int64_t high = std::min(queries, token + rows - 1 + shape.window - tile);
+        if (low >= high) continue;
+        const std::int64_t corner = low * kTile + c;
+        multiply_panel(dv + c * width, width, {t.probabilities + corner, 1, kTile}, t.douts + low * width,
+                       width, rows, width, high - low, true);
+        multiply_panel(dk + c * width, width, {t.dscores + corner, 1, kTile}, t.queries + low * width, width,
+                       rows, width, high - low, true);
+      }
+    }
+  }
+  const std::int64_t offset = run.begin * key_row + key_head * size;
+  write_rows(g.dk.as<T>() + offset, key_row, dk, width, keys, size, shape.scale);
+  write_rows(g.dv.as<T>() + offset, key_row, dv, width, keys, size, 1.0f);
+}
+
+// dq of the queries of one run in the heads [head_begin, head_end).
+template <typename T>
+void queries_run(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
+                 std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
+  const std::int64_t size = shape.head_size, width = round_up_to_lanes(size), queries = run.end - run.begin;
+  const std::int64_t query_row = shape.query_heads * size, heads = head_end - head_begin;
+  const BackwardTiles t = backward_tiles(width);
+  float* dq = t.first_sum;
+  for (std::int64_t h = 0; h < heads; ++h) {
+    const std::int64_t offset = run.begin * query_row + (head_begin + h) * size;
+    copy_rows(t.queries + h * kTile * width, width, g.q.as<T>() + offset, query_row, queries, size, 1.0f);
+    copy_rows(t.douts + h * kTile * width, width, g.dout.as<T>() + offset, query_row, queries, size, 1.0f);
+    set_zero(dq + h * kTile * width, queries * width);
+  }
+  for (std::int64_t tile = run.first_visible(run.begin, shape.window); tile < run.end; tile += kTile) {
+    const std::int64_t keys = std::min(kTile, run.end - tile);
+    load_key_tile(t, g.k.as<T>(), g.v.as<T>(), shape, key_head, tile, keys, width);
+    for (std::int64_t h = 0; h < heads; ++h) {
+      const float* log_sum_exp = g.log_sum_exp + (head_begin + h) * shape.tokens;
+      const float* delta = g.delta + (head_begin + h) * shape.tokens;
+      for (std::int64_t r = 0; r < queries; r += kPanel) {
+        const std::int64_t rows = std::min(kPanel, queries - r), offset = (h * kTile + r) * width;
+        const Columns seen = gradient_panel(t, shape, run, t.queries + offset, t.douts + offset, log_sum_exp,
+                                            delta, run.begin + r, 0, rows, tile, keys, width);
+        if (seen.low >= seen.high) continue;
+        multiply_panel(dq + offset, width, {t.dscores + seen.low, kTile, 1}, t.keys + seen.low * width, width,
+                       rows, width, seen.high - seen.low, true);
+      }
+    }
+  }
+  for (std::int64_t h = 0; h < heads; ++h) {
+    write_rows(g.dq.as<T>() + run.begin * query_row + (head_begin + h) * size, query_row,
+               dq + h * kTile * width, width, queries, size, shape.scale);
+  }
+}
+
+// delta = dout . out for every head of the tokens [begin, end).
+template <typename T>
+void delta_as(float* delta, const T* dout, const T* out, const AttentionShape& shape, std::int64_t begin,
+              std::int64_t end) {
+  const F32 d;
+  for (std::int64_t token = begin; token < end; ++token) {
+    for (std::int64_t head = 0; head < shape.query_heads; ++head) {
+      const std::int64_t offset = (token * shape.query_heads + head) * shape.head_size;
+      auto sum = hn::Zero(d);
+      std::int64_t i = 0;
+      for (; i + lanes() <= shape.head_size; i += lanes()) {
+        sum = hn::MulAdd(load(d, dout + offset + i), load(d, out + offset + i), sum);
+      }
+      float total = hn::GetLane(hn::SumOfLanes(d, sum));
+      for (; i < shape.head_size; ++i) {
+        const OneF32 one;
+        total += hn::GetLane(load(one, dout + offset + i)) * hn::GetLane(load(one, out + offset + i));
+      }
+      delta[head * shape.tokens + token] = total;
+    }
+  }
+}
+
+void attention_delta_tokens(const AttentionGradients& g, const AttentionShape& shape, std::int64_t begin,
+                            std::int64_t end) {
+  if (g.q.dtype == DType::kF32) {
+    delta_as(g.delta, g.dout.as<float>(), g.out.as<float>(), shape, begin, end);
+  } else {
+    delta_as(g.delta, g.dout.as<bf16>(), g.out.as<bf16>(), shape, begin, end);
+  }
+}
+
+void attention_backward_keys(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
+                             std::int64_t key_head) {
+  if (g.q.dtype == DType::kF32) {
+    keys_run<float>(g, shape, run, key_head);
+  } else {
+    keys_run<bf16>(g, shape, run, key_head);
+  }
+}
+
+void attention_backward_queries(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
+                                std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
+  if (g.q.dtype == DType::kF32) {
+    queries_run<float>(g, shape, run, key_head, head_begin, head_end);
+  } else {
+    queries_run<bf16>(g, shape, run, key_head, head_begin, head_end);
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace attune
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attune {
+
+HWY_EXPORT(attention_delta_tokens);
+HWY_EXPORT(attention_backward_keys);
+HWY_EXPORT(attention_backward_queries);
+
+void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q,
+                        TensorView k, TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
+                        std::span<const std::int32_t> sequence_starts, const AttentionParams& params) {
+  const char* where = "attention_backward";
+  const AttentionShape shape = attention_shape(where, q, k, v, sequence_starts, params);
+  require_activations(where, {q, dq, dk, dv, dout, out});
+  require_equal_size(where, {q, dq, dout, out});
+  require_equal_size(where, {k, dk, dv});
+  require_f32(where, {log_sum_exp, delta});
+  require(log_sum_exp.elements() == shape.query_heads * shape.tokens, where, "log_sum_exp [H, N]");
+  require_equal_size(where, {log_sum_exp, delta});
+  const AttentionGradients g{dq, dk, dv, dout, q, k, v, out, log_sum_exp.as<float>(), delta.as<float>()};
+
+  parallel_ranges(shape.tokens, row_grain(shape.query_heads * shape.head_size),
+                  [&](std::int64_t begin, std::int64_t end) {
+                    HWY_DYNAMIC_DISPATCH(attention_delta_tokens)(g, shape, begin, end);
+                  });
+  // Early keys are seen by more queries.
+  parallel_tasks(shape.blocks() * shape.key_heads, [&](std::int64_t task) {
+    for_runs(shape, task / shape.key_heads, [&](const Run& run) {
+      HWY_DYNAMIC_DISPATCH(attention_backward_keys)(g, shape, run, task % shape.key_heads);
+    });
+  });
+  for_query_tasks(
+      shape, [&](const Run& run, std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
+        HWY_DYNAMIC_DISPATCH(attention_backward_queries)(g, shape, run, key_head, head_begin, head_end);
+      });
+}
+
+}  // namespace attune
+#endif  // HWY_ONCE

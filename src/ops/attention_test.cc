@@ -1,0 +1,220 @@
+// Attention: the reference against complex steps, the kernels against the reference.
+#include "ops/attention.h"
+
+#include "ops/test_support.h"
+
+namespace attune {
+namespace {
+
+using reference::Attention;
+
+constexpr std::size_t kNoWindow = 0;
+
+Attention problem(std::size_t query_heads, std::size_t key_heads, std::size_t size, std::size_t window,
+                  Ints starts) {
+  return {query_heads, key_heads,        size, 1.0 / std::sqrt(static_cast<double>(size)),
+          window,      std::move(starts)};
+}
+
+AttentionParams params_of(const Attention& a) {
+  return {.scale = static_cast<float>(a.scale), .sliding_window = static_cast<std::int64_t>(a.window)};
+}
+
+Shape query_shape(const Attention& a) {
+  return {static_cast<std::int64_t>(a.tokens()), static_cast<std::int64_t>(a.query_heads),
+          static_cast<std::int64_t>(a.size)};
+}
+Shape key_shape(const Attention& a) {
+  return {static_cast<std::int64_t>(a.tokens()), static_cast<std::int64_t>(a.key_heads),
+          static_cast<std::int64_t>(a.size)};
+}
+Shape statistics_shape(const Attention& a) {
+  return {static_cast<std::int64_t>(a.query_heads), static_cast<std::int64_t>(a.tokens())};
+}
+
+// Inputs and outputs of one problem in one type of storage.
+struct Case {
+  Case(const Attention& a, DType type)
+      : a(a),
+        type(type),
+        q(type, query_shape(a), random_normal(a.tokens() * a.query_heads * a.size, 1)),
+        k(type, key_shape(a), random_normal(a.tokens() * a.key_heads * a.size, 2)),
+        v(type, key_shape(a), random_normal(a.tokens() * a.key_heads * a.size, 3)),
+        dout(type, query_shape(a), random_normal(a.tokens() * a.query_heads * a.size, 4)),
+        out(type, query_shape(a)),
+        dq(type, query_shape(a)),
+        dk(type, key_shape(a)),
+        dv(type, key_shape(a)),
+        log_sum_exp(DType::kF32, statistics_shape(a)),
+        delta(DType::kF32, statistics_shape(a)) {}
+
+  void forward() {
+    attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), a.starts, params_of(a));
+  }
+  void backward() {
+    attention_backward(dq.view(), dk.view(), dv.view(), dout.view(), q.view(), k.view(), v.view(), out.view(),
+                       log_sum_exp.view(), delta.view(), a.starts, params_of(a));
+  }
+
+  Attention a;
+  DType type;
+  Stored q, k, v, dout, out, dq, dk, dv, log_sum_exp, delta;
+};
+
+void expect_matches_reference(const Attention& a, DType type) {
+  Case c(a, type);
+  c.forward();
+  c.backward();
+  const Doubles q = c.q.values(), k = c.k.values(), v = c.v.values(), dout = c.dout.values();
+  const Doubles want = reference::attention(a, q, k, v);
+  // A probability carries the rounding of a score (D products) and of the sums over at most N keys.
+  const double roundings = 4.0 * std::sqrt(static_cast<double>(a.size + a.tokens())) + 16.0;
+  expect_near(c.out.values(), want, type, roundings, largest(v), "out");
+  Doubles log_sums;
+  for (std::size_t head = 0; head < a.query_heads; ++head) {
+    for (std::size_t token = 0; token < a.tokens(); ++token) {
+      log_sums.push_back(reference::attention_row(a, q, k, token, head).log_sum_exp);
+    }
+  }
+  expect_near(c.log_sum_exp.values(), log_sums, DType::kF32, roundings, 1.0 + largest(log_sums),
+              "log_sum_exp");
+  const reference::AttentionGradient g = reference::attention_backward(a, dout, q, k, v, c.out.values());
+  // dscores is a difference of two sums over D of products dout v, each rounded, times the scale 1/sqrt(D).
+  const double product = largest(dout) * largest(v);
+  expect_near(c.dq.values(), g.dq, type, roundings, largest(g.dq) + product * largest(k), "dq");
+  expect_near(c.dk.values(), g.dk, type, roundings, largest(g.dk) + product * largest(q), "dk");
+  expect_near(c.dv.values(), g.dv, type, roundings, largest(g.dv), "dv");
+}
+
+TEST(AttentionReference, BackwardAgreesWithComplexSteps) {
+  for (const std::size_t window : {kNoWindow, std::size_t{3}}) {
+    const Attention a = problem(4, 2, 3, window, {0, 5, 6, 13});
+    const Doubles q = random_normal(a.tokens() * 4 * 3, 1), k = random_normal(a.tokens() * 2 * 3, 2);
+    const Doubles v = random_normal(a.tokens() * 2 * 3, 3), dout = random_normal(a.tokens() * 4 * 3, 4);
+    const Doubles out = reference::attention(a, q, k, v);
+    const reference::AttentionGradient g = reference::attention_backward(a, dout, q, k, v, out);
+    const auto cq = to_complex(q), ck = to_complex(k), cv = to_complex(v);
+    expect_complex_step(
+        q, g.dq, dout, [&](const auto& x) { return reference::attention(a, x, ck, cv); }, "dq");
+    expect_complex_step(
+        k, g.dk, dout, [&](const auto& x) { return reference::attention(a, cq, x, cv); }, "dk");
+    expect_complex_step(
+        v, g.dv, dout, [&](const auto& x) { return reference::attention(a, cq, ck, x); }, "dv");
+  }
+}
+
+TEST(Attention, MatchesReferenceForEveryHeadSize) {
+  for_each_target_and_type([](DType type) {
+    for (const std::size_t size : {1, 2, 7, 8, 20, 31, 64, 80, 128, 256}) {
+      SCOPED_TRACE(size);
+      expect_matches_reference(problem(2, 1, size, kNoWindow, {0, 37}), type);
+    }
+  });
+}
+
+TEST(Attention, MatchesReferenceOnPackedSequences) {
+  for_each_target_and_type([](DType type) {
+    // Sequences of one token, inside one block, across blocks, ending on a block's border, and empty ones.
+    for (const Ints& starts : {Ints{0, 1}, Ints{0, 64}, Ints{0, 65}, Ints{0, 1, 2, 40, 40, 63, 64, 128, 200},
+                               Ints{0, 3, 150}, Ints{0, 0, 6, 71, 71}}) {
+      SCOPED_TRACE(starts.size());
+      expect_matches_reference(problem(6, 2, 20, kNoWindow, starts), type);
+    }
+  });
+}
+
+TEST(Attention, MatchesReferenceWithSlidingWindow) {
+  for_each_target_and_type([](DType type) {
+    for (const std::size_t window : {1, 2, 7, 31, 64, 65, 100, 500}) {
+      SCOPED_TRACE(window);
+      expect_matches_reference(problem(2, 2, 16, window, {0, 11, 170}), type);
+    }
+  });
+}
+
+TEST(Attention, MatchesReferenceForEveryGroup) {
+  for_each_target_and_type([](DType type) {
+    for (const std::size_t group : {1, 3, 4, 5, 7, 9}) {
+      SCOPED_TRACE(group);
+      expect_matches_reference(problem(2 * group, 2, 8, kNoWindow, {0, 70}), type);
+    }
+  });
+}
+
+TEST(Attention, SurvivesLargeScores) {
+  for_each_target([] {
+    const Attention a = problem(1, 1, 8, kNoWindow, {0, 90});
+    Case c(a, DType::kF32);
+    Stored large(DType::kF32, query_shape(a), random_normal(90 * 8, 1, 300.0));
+    attention_forward(c.out.view(), c.log_sum_exp.view(), large.view(), c.k.view(), c.v.view(), a.starts,
+                      params_of(a));
+    const Doubles want = reference::attention(a, large.values(), c.k.values(), c.v.values());
+    // The scores are of size 300 sqrt(8); their rounding is a relative error of the probabilities.
+    expect_near(c.out.values(), want, DType::kF32, 8.0 * 300.0 * std::sqrt(8.0), largest(c.v.values()),
+                "out");
+  });
+}
+
+TEST(Attention, DoesNotDependOnThreads) {
+  expect_independent_of_threads([] {
+    Case c(problem(6, 3, 24, kNoWindow, {0, 100, 101, 300}), DType::kF32);
+    c.forward();
+    c.backward();
+    return c.out.bits() + c.log_sum_exp.bits() + c.dq.bits() + c.dk.bits() + c.dv.bits();
+  });
+}
+
+TEST(Attention, SequencesDoNotTouchEachOther) {
+  // The same sequence alone and behind another: the same bits.
+  const Attention alone = problem(2, 1, 12, kNoWindow, {0, 90}),
+                  packed = problem(2, 1, 12, kNoWindow, {0, 90, 133});
+  Case a(alone, DType::kF32), b(packed, DType::kF32);
+  a.forward();
+  b.forward();
+  EXPECT_EQ(a.out.bits(), b.out.bits().substr(0, a.out.bits().size()));
+}
+
+TEST(AttentionDecode, MatchesLastRowOfReference) {
+  for_each_target_and_type([](DType type) {
+    for (const std::size_t window : {0, 1, 5, 300}) {
+      for (const std::size_t length : {1, 2, 31, 256, 257, 600}) {
+        SCOPED_TRACE(testing::Message() << "window " << window << ", length " << length);
+        const Attention a = problem(6, 2, 20, window, {0, static_cast<std::int32_t>(length)});
+        const auto capacity = static_cast<std::int64_t>(length) + 3;
+        const Doubles q = random_normal(length * 6 * 20, 1);
+        Stored last(type, {6, 20}, Doubles(q.end() - 6 * 20, q.end())), out(type, {6, 20});
+        Stored keys(type, {capacity, 2, 20}, random_normal((length + 3) * 2 * 20, 2));
+        Stored values(type, {capacity, 2, 20}, random_normal((length + 3) * 2 * 20, 3));
+        attention_decode(out.view(), last.view(), keys.view(), values.view(),
+                         static_cast<std::int64_t>(length), params_of(a));
+        const Doubles rounded = last.values(), v = values.values();
+        Doubles want(6 * 20), padded(q.size());
+        std::copy(rounded.begin(), rounded.end(), padded.end() - 6 * 20);
+        for (std::size_t head = 0; head < 6; ++head) {
+          const auto row = reference::attention_row(a, padded, keys.values(), length - 1, head);
+          for (std::size_t j = 0; j < row.probabilities.size(); ++j) {
+            for (std::size_t i = 0; i < 20; ++i) {
+              want[head * 20 + i] += row.probabilities[j] * v[a.key(a.first(length - 1) + j, head) + i];
+            }
+          }
+        }
+        const double roundings = 4.0 * std::sqrt(20.0 + static_cast<double>(length)) + 16.0;
+        expect_near(out.values(), want, type, roundings, largest(v), "out");
+      }
+    }
+  });
+}
+
+TEST(AttentionDecode, DoesNotDependOnThreads) {
+  Stored q(DType::kF32, {4, 16}, random_normal(64, 1)),
+      keys(DType::kF32, {700, 2, 16}, random_normal(22400, 2));
+  Stored values(DType::kF32, {700, 2, 16}, random_normal(22400, 3));
+  expect_independent_of_threads([&] {
+    Stored out(DType::kF32, {4, 16});
+    attention_decode(out.view(), q.view(), keys.view(), values.view(), 700, {.scale = 0.25f});
+    return out.bits();
+  });
+}
+
+}  // namespace
+}  // namespace attune

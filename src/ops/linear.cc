@@ -1,0 +1,101 @@
+#include "ops/linear.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace attune {
+namespace {
+
+bool stored_as(const WeightMatrix& weight, DType act) {
+  return (weight.format == WeightFormat::kF32 && act == DType::kF32) ||
+         (weight.format == WeightFormat::kBF16 && act == DType::kBF16);
+}
+
+// Calls product(first row, the rows as a matrix of type act) for tiles that cover the weight.
+template <typename F>
+void for_each_tile(const WeightMatrix& weight, DType act, TensorView tile, F product) {
+  if (stored_as(weight, act)) {
+    product(std::int64_t{0}, Matrix(const_cast<void*>(weight.data), act, weight.rows, weight.columns, weight.columns));
+    return;
+  }
+  const std::int64_t tile_rows = std::min(weight.rows, tile.elements() / weight.columns);
+  if (tile_rows == 0 || tile.dtype != act) {
+    throw InternalError("[linear] scratch of {} {} holds no row of {} {}", tile.elements(), name_of(tile.dtype),
+                        weight.columns, name_of(act));
+  }
+  constexpr std::int64_t kRowsPerTask = 8;
+  for (std::int64_t begin = 0; begin < weight.rows; begin += tile_rows) {
+    const std::int64_t count = std::min(tile_rows, weight.rows - begin);
+    const TensorView decoded{tile.data, act, {count, weight.columns}};
+#pragma omp parallel for schedule(static)
+    for (std::int64_t task = 0; task < (count + kRowsPerTask - 1) / kRowsPerTask; ++task) {
+      const std::int64_t first = task * kRowsPerTask;
+      decode_rows(decoded.slice_rows(first, std::min(kRowsPerTask, count - first)), weight, begin + first);
+    }
+    product(begin, Matrix(decoded));
+  }
+}
+
+template <typename T>
+void add_bias(T* y, std::int64_t tokens, std::int64_t outputs, const float* bias) {
+#pragma omp parallel for schedule(static)
+  for (std::int64_t t = 0; t < tokens; ++t) {
+    T* const row = y + t * outputs;
+    for (std::int64_t j = 0; j < outputs; ++j) {
+      if constexpr (std::is_same_v<T, float>) row[j] += bias[j];
+      else row[j] = to_bf16(to_float(row[j]) + bias[j]);
+    }
+  }
+}
+
+template <typename T>
+void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t outputs) {
+  constexpr std::int64_t kColumns = 64;  // a task owns its columns, so the order of the sum is that of the tokens
+#pragma omp parallel for schedule(static)
+  for (std::int64_t begin = 0; begin < outputs; begin += kColumns) {
+    const std::int64_t end = std::min(begin + kColumns, outputs);
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      for (std::int64_t j = begin; j < end; ++j) {
+        if constexpr (std::is_same_v<T, float>) sums[j] += dy[t * outputs + j];
+        else sums[j] += to_float(dy[t * outputs + j]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
+                    GradientMode mode) {
+  const bool accumulate = mode == GradientMode::kAccumulate;
+  for_each_tile(weight, x.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
+    matmul_bt(Matrix(y).column_block(begin, rows.rows), x, rows, 1.0f, accumulate);
+  });
+  if (bias.empty()) return;
+  if (y.dtype == DType::kF32) {
+    add_bias(y.as<float>(), y.rows(), y.columns(), bias.as<float>());
+  } else {
+    add_bias(y.as<bf16>(), y.rows(), y.columns(), bias.as<float>());
+  }
+}
+
+void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
+                           TensorView tile) {
+  for_each_tile(weight, dy.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
+    const bool accumulate = mode == GradientMode::kAccumulate || begin > 0;
+    matmul(dx, Matrix(dy).column_block(begin, rows.rows), rows, 1.0f, accumulate);
+  });
+}
+
+void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x) {
+  if (!dweight.empty()) matmul_at(dweight, dy, x, 1.0f, true);
+  if (dbias.empty()) return;
+  if (dy.dtype == DType::kF32) {
+    add_column_sums(dbias.as<float>(), dy.as<float>(), dy.rows(), dy.columns());
+  } else {
+    add_column_sums(dbias.as<float>(), dy.as<bf16>(), dy.rows(), dy.columns());
+  }
+}
+
+}  // namespace attune

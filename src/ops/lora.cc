@@ -1,0 +1,68 @@
+#include "ops/lora.h"
+
+#include "base/error.h"
+#include "ops/matmul.h"
+
+namespace attune {
+namespace {
+
+Matrix rounded(TensorView parameter, bf16* to) {
+  const float* const from = parameter.as<float>();
+  const std::int64_t count = parameter.elements();
+#pragma omp parallel for schedule(static)
+  for (std::int64_t i = 0; i < count; ++i) to[i] = to_bf16(from[i]);
+  return Matrix(TensorView{to, DType::kBF16, parameter.shape});
+}
+
+// The parameter in the activations' type: itself for f32, a rounded copy at scratch[offset] otherwise.
+Matrix in_act(TensorView parameter, DType act, TensorView scratch, std::int64_t offset) {
+  if (act == DType::kF32) return parameter;
+  if (scratch.elements() < offset + parameter.elements()) throw InternalError("[lora] scratch for the pair is too small");
+  return rounded(parameter, scratch.as<bf16>() + offset);
+}
+
+TensorView first_rows_of(TensorView scratch, std::int64_t rows, std::int64_t columns) {
+  if (scratch.elements() < rows * columns) throw InternalError("[lora] scratch is too small for {}x{}", rows, columns);
+  return {scratch.data, scratch.dtype, {rows, columns}};
+}
+
+}  // namespace
+
+void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams& params, const LoraScratch& scratch) {
+  TensorView input = x;
+  if (params.dropout > 0) {
+    input = first_rows_of(scratch.input, x.rows(), x.columns());
+    dropout(input, x, params.dropout, params.key);
+  }
+  matmul_bt(hidden, input, in_act(a, x.dtype, scratch.pair, 0));
+}
+
+void lora_forward(TensorView y, TensorView hidden, TensorView x, TensorView a, TensorView b, const LoraParams& params,
+                  const LoraScratch& scratch) {
+  lora_hidden(hidden, x, a, params, scratch);
+  matmul_bt(y, hidden, in_act(b, x.dtype, scratch.pair, a.elements()), params.scale, true);
+}
+
+void lora_backward(TensorView dx, TensorView da, TensorView db, TensorView dy, TensorView x, TensorView hidden,
+                   TensorView a, TensorView b, const LoraParams& params, const LoraScratch& scratch) {
+  const Matrix a_act = in_act(a, x.dtype, scratch.pair, 0);
+  const Matrix b_act = in_act(b, x.dtype, scratch.pair, a.elements());
+  const TensorView dhidden = first_rows_of(scratch.dhidden, hidden.rows(), hidden.columns());
+  matmul(dhidden, dy, b_act, params.scale);
+  if (!db.empty()) matmul_at(db, dy, hidden, params.scale, true);
+  if (params.dropout > 0) {
+    const TensorView input = first_rows_of(scratch.input, x.rows(), x.columns());
+    if (!da.empty()) {
+      dropout(input, x, params.dropout, params.key);
+      matmul_at(da, dhidden, input, 1.0f, true);
+    }
+    matmul(input, dhidden, a_act);
+    dropout(input, input, params.dropout, params.key);
+    add(dx, input);
+  } else {
+    if (!da.empty()) matmul_at(da, dhidden, x, 1.0f, true);
+    matmul(dx, dhidden, a_act, 1.0f, true);
+  }
+}
+
+}  // namespace attune

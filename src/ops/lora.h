@@ -1,0 +1,32 @@
+// The low-rank pair beside a linear layer (Hu et al., 2021): y += scale * dropout(x) A^T B^T.
+#pragma once
+
+#include "ops/noise.h"
+#include "tensor/tensor.h"
+
+namespace attune {
+
+struct LoraParams {
+  float scale = 1.0f;
+  float dropout = 0.0f;   // probability; 0 in evaluation
+  NoiseKey key{0, 0};     // names the mask; the backward pass takes the same
+};
+
+// Scratch in the activations' type. `pair` holds A and B rounded to act when act is not f32: R * (inputs + outputs)
+// elements; `input` [N, inputs] is used only with dropout.
+struct LoraScratch {
+  TensorView pair, input, dhidden;   // dhidden [N, R] act: backward only
+};
+
+// y [N, outputs] act accumulates; hidden [N, R] act receives dropout(x) A^T; a [R, inputs], b [outputs, R] f32.
+void lora_forward(TensorView y, TensorView hidden, TensorView x, TensorView a, TensorView b, const LoraParams& params,
+                  const LoraScratch& scratch);
+
+// The hidden product alone, when the layer's output is not needed again (recomputation).
+void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams& params, const LoraScratch& scratch);
+
+// da [R, inputs] and db [outputs, R] f32 accumulate (empty: skipped); dx [N, inputs] act accumulates.
+void lora_backward(TensorView dx, TensorView da, TensorView db, TensorView dy, TensorView x, TensorView hidden,
+                   TensorView a, TensorView b, const LoraParams& params, const LoraScratch& scratch);
+
+}  // namespace attune

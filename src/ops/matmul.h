@@ -1,0 +1,48 @@
+// Matrix products on oneDNN, f32 or bf16 with f32 accumulation.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace attune {
+
+// A row-major matrix whose rows may lie `stride` elements apart (a block of columns of a wider one). Not owning.
+struct Matrix {
+  void* data = nullptr;
+  DType dtype = DType::kF32;
+  std::int64_t rows = 0, columns = 0, stride = 0;
+
+  Matrix() = default;
+  Matrix(void* data, DType dtype, std::int64_t rows, std::int64_t columns, std::int64_t stride)
+      : data(data), dtype(dtype), rows(rows), columns(columns), stride(stride) {}
+  Matrix(const TensorView& view)  // NOLINT(google-explicit-constructor): a view is a matrix
+      : data(view.data), dtype(view.dtype), rows(view.rows()), columns(view.columns()), stride(view.columns()) {}
+
+  Matrix column_block(std::int64_t begin, std::int64_t count) const {
+    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin) * size_of(dtype), dtype, rows, count, stride};
+  }
+  Matrix row_block(std::int64_t begin, std::int64_t count) const {
+    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin * stride) * size_of(dtype), dtype, count,
+            columns, stride};
+  }
+};
+
+// Whether this processor multiplies bf16 in hardware (AVX512-BF16 or better); without it bf16 products would be slower
+// than f32, so `compute: auto` then means f32.
+bool has_fast_bf16();
+
+// c = alpha * a * b, plus c when accumulate (or with a, b transposed as the name says):
+//   matmul      a [M, L]  b [L, N]
+//   matmul_bt   a [M, L]  b [N, L]   (a linear layer: activations times weights)
+//   matmul_at   a [L, M]  b [L, N]   (a weight gradient: outputs' gradient times inputs)
+// a and b have one type: f32 (c f32) or bf16 (c bf16 or f32). Where the processor has no bf16 the product is computed
+// in f32 from the same rounded inputs. Same shapes and thread count give the same bits. c must not overlap a or b.
+void matmul(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
+void matmul_bt(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
+void matmul_at(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
+
+// Floating-point operations that matmul has done in this process so far (2 M N L each); for SOL.
+double matmul_flops_done();
+
+}  // namespace attune

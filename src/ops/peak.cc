@@ -1,0 +1,55 @@
+#include "ops/peak.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+#include "ops/matmul.h"
+
+namespace attune {
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+// The best rate of `work` per call of `run`, repeated until `seconds` are over, the first call not counted.
+template <typename F>
+double best_rate(double work, double seconds, F run) {
+  run();
+  double best = 0;
+  const double end = now() + seconds;
+  do {
+    const double begun = now();
+    run();
+    best = std::max(best, work / (now() - begun));
+  } while (now() < end);
+  return best;
+}
+
+}  // namespace
+
+double measure_gemm_peak(DType type, double seconds) {
+  constexpr std::int64_t kRows = 1024, kColumns = 1024, kInner = 1024;
+  const auto bytes = static_cast<std::size_t>(kRows * kInner) * size_of(type);
+  std::vector<std::byte> a(bytes), b(bytes), c(bytes);   // zeros multiply as fast as any other finite numbers
+  const Matrix x(a.data(), type, kRows, kInner, kInner), w(b.data(), type, kColumns, kInner, kInner);
+  const Matrix y(c.data(), type, kRows, kColumns, kColumns);
+  return best_rate(2.0 * kRows * kColumns * kInner, seconds, [&] { matmul_bt(y, x, w); });
+}
+
+double measure_memory_bandwidth(double seconds) {
+  constexpr std::size_t kWords = std::size_t{1} << 25;   // 256 MB
+  std::vector<std::uint64_t> words(kWords, 1);
+  volatile std::uint64_t sink = 0;
+  return best_rate(static_cast<double>(kWords * sizeof(std::uint64_t)), seconds, [&] {
+    std::uint64_t sum = 0;
+#pragma omp parallel for schedule(static) reduction(+ : sum)
+    for (std::size_t i = 0; i < kWords; ++i) sum += words[i];
+    sink = sum;
+  });
+}
+
+}  // namespace attune

@@ -1,0 +1,102 @@
+#include "tensor/memory_plan.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "base/error.h"
+#include "base/progress.h"
+
+namespace attune {
+namespace {
+
+std::size_t padded(std::size_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
+
+bool overlap(const Lifetime& a, const Lifetime& b) { return a.begin < b.end && b.begin < a.end; }
+
+}  // namespace
+
+std::string name_of(BufferKind kind) {
+  static constexpr const char* kNames[] = {"weights",     "adapter", "gradients", "optimizer",
+                                           "activations", "scratch", "cache",     "data"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
+BufferId MemoryPlan::add(std::string name, BufferKind kind, DType dtype, Shape shape, Lifetime lifetime) {
+  const std::size_t bytes = static_cast<std::size_t>(shape.elements()) * size_of(dtype);
+  buffers_.push_back({std::move(name), kind, dtype, shape, lifetime, bytes, 0});
+  placed_ = false;
+  return {static_cast<int>(buffers_.size()) - 1};
+}
+
+void MemoryPlan::place() {
+  if (std::exchange(placed_, true)) return;
+  // Largest first; ties in the order of the table, so that the same plan always gives the same addresses.
+  std::vector<std::size_t> order(buffers_.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return buffers_[a].bytes > buffers_[b].bytes; });
+  std::vector<std::size_t> done;  // placed buffers, by offset
+  arena_bytes_ = 0;
+  for (const std::size_t index : order) {
+    BufferPlan& buffer = buffers_[index];
+    std::size_t offset = 0;
+    for (const std::size_t other_index : done) {
+      const BufferPlan& other = buffers_[other_index];
+      if (!overlap(buffer.lifetime, other.lifetime)) continue;
+      if (offset + padded(buffer.bytes) <= other.offset) break;
+      offset = std::max(offset, other.offset + padded(other.bytes));
+    }
+    buffer.offset = offset;
+    const auto after = [&](std::size_t other) { return buffers_[other].offset <= offset; };
+    done.insert(std::partition_point(done.begin(), done.end(), after), index);
+    arena_bytes_ = std::max(arena_bytes_, offset + padded(buffer.bytes));
+  }
+}
+
+std::size_t MemoryPlan::arena_bytes() const {
+  if (!placed_) throw InternalError("[memory plan] arena_bytes() before place()");
+  return arena_bytes_;
+}
+
+std::size_t MemoryPlan::bytes_of(BufferKind kind) const {
+  std::size_t sum = 0;
+  for (const BufferPlan& buffer : buffers_) sum += buffer.kind == kind ? buffer.bytes : 0;
+  return sum;
+}
+
+Arena::Arena(const MemoryPlan& plan) : bytes_(plan.arena_bytes()), buffers_(plan.buffers()) {
+  if (bytes_ == 0) return;
+  void* const address = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (address == MAP_FAILED) {
+    throw UserError("[memory] the plan needs {} and this machine refuses it; name a smaller budget",
+                    format_bytes(static_cast<double>(bytes_)));
+  }
+  ::madvise(address, bytes_, MADV_HUGEPAGE);
+  data_ = static_cast<std::byte*>(address);
+}
+
+Arena::~Arena() {
+  if (data_ != nullptr) ::munmap(data_, bytes_);
+}
+
+Arena::Arena(Arena&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
+      buffers_(std::move(other.buffers_)) {}
+
+Arena& Arena::operator=(Arena&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(bytes_, other.bytes_);
+  std::swap(buffers_, other.buffers_);
+  return *this;
+}
+
+TensorView Arena::view(BufferId id) const {
+  if (!id.valid()) return {};
+  const BufferPlan& buffer = buffers_[static_cast<std::size_t>(id.index)];
+  return {data_ + buffer.offset, buffer.dtype, buffer.shape};
+}
+
+}  // namespace attune

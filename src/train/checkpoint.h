@@ -1,0 +1,36 @@
+// Checkpoints: everything a run needs to go on bit for bit, in one folder that appears whole or not at all.
+//
+//   adapter_config.json, adapter_model.safetensors   the adapter, as PEFT reads it (or config.json, model.safetensors
+//                                                    in f32 when every weight is trained)
+//   optimizer.safetensors                            AdamW's moments, "<parameter>.exp_avg" and ".exp_avg_sq", f32
+//   state.json                                       step, passes, tokens, position in the data, seed
+//
+// A checkpoint is written between optimizer steps, where no gradient is pending, so there is no accumulation to store.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "adapter/lora.h"
+#include "base/file.h"
+#include "train/step.h"
+
+namespace attune {
+
+// runs/NAME/checkpoints/step-000123. Writes the folder atomically; UserError when the disk is full or read-only, and
+// then nothing of it stays.
+fs::path save_checkpoint(const fs::path& checkpoints, const Model& model, const Adapter* adapter,
+                         std::span<const TrainedParameter> parameters, const TrainState& state);
+
+// The complete checkpoint with the highest step, or nothing.
+std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints);
+
+// Removes the oldest beyond `limit` (0: keeps all).
+void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit);
+
+// Values, moments and state into the given parameters. BadFile when the checkpoint does not fit them.
+TrainState load_checkpoint(const fs::path& checkpoint, std::span<const TrainedParameter> parameters);
+
+}  // namespace attune

@@ -1,0 +1,125 @@
+#include "train/finetune.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+#include "train/checkpoint.h"
+#include "train/run_folder.h"
+
+namespace attune {
+namespace {
+
+FinetuneStart describe(const RunStart& run, const TrainingData& data) {
+  FinetuneStart start;
+  start.run = run;
+  start.train_conversations = data.train_conversations;
+  start.valid_conversations = data.valid_conversations;
+  start.train_tokens = static_cast<std::int64_t>(data.train.tokens.size());
+  start.trained_tokens = data.train.trained_tokens();
+  start.cut_rows = data.train.cut_rows;
+  start.cut_tokens = data.train.cut_tokens;
+  start.untrained_rows = data.train.untrained_rows;
+  for (std::int64_t i = 0; i < data.train.rows(); ++i) start.longest_row = std::max(start.longest_row, data.train.length(i));
+  start.data_digest = data.digest;
+  return start;
+}
+
+Json info_of(const Recipe& recipe, const FinetuneStart& start, const std::string& status) {
+  return {{"status", status},
+          {"model", recipe.model},
+          {"data", recipe.data},
+          {"data_sha256", start.data_digest},
+          {"conversations", {{"train", start.train_conversations}, {"valid", start.valid_conversations}}},
+          {"tokens_per_epoch", {{"all", start.train_tokens}, {"trained", start.trained_tokens}}},
+          {"cut", {{"rows", start.cut_rows}, {"tokens", start.cut_tokens}}},
+          {"parameters", {{"trained", start.run.trained_parameters}, {"all", start.run.all_parameters}}},
+          {"planned_bytes",
+           {{"weights", start.run.memory.weights}, {"adapter", start.run.memory.adapter}, {"gradients", start.run.memory.gradients},
+            {"activations_and_optimizer", start.run.memory.arena}, {"total", start.run.memory.total()}}},
+          {"gemm_peak_gflops", start.run.gemm_peak / 1e9},
+          {"versions", software_versions()}};
+}
+
+Json number_or_null(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
+
+void add_result(Json& info, const RunSummary& summary) {
+  info["status"] = "finished";
+  info["steps"] = summary.steps;
+  info["seconds"] = summary.seconds;
+  info["tokens_per_second"] = summary.tokens_per_second;
+  info["sol"] = summary.sol;
+  info["train_loss"] = number_or_null(summary.last_loss);
+  info["eval_loss"] = {{"before", number_or_null(summary.valid_loss_before)}, {"after", number_or_null(summary.valid_loss_after)}};
+  info["measured_peak_bytes"] = summary.peak_bytes;
+}
+
+void write_result(const fs::path& folder, const Model& model, const Adapter* adapter, const std::string& base) {
+  AtomicFolder result(folder);
+  if (adapter != nullptr) {
+    adapter->save(result.temporary());
+  } else {
+    save_model(result.temporary(), model, DType::kBF16);
+    for (const char* name : {"tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json",
+                             "generation_config.json", "chat_template.jinja"}) {
+      if (const fs::path file = fs::path(base) / name; fs::exists(file)) {
+        write_file_atomic(result.temporary() / name, read_file(file));
+      }
+    }
+  }
+  result.commit();
+}
+
+}  // namespace
+
+FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbacks& callbacks) {
+  const fs::path folder = run_folder_of(recipe);
+  const bool full = recipe.finetune == Finetune::kFull;
+  const fs::path output = folder / (full ? "model" : "adapter");
+  if (!resume && fs::exists(folder)) create_run_folder(folder, recipe);   // refuses, before anything is loaded
+  if (resume && fs::exists(output)) {
+    throw UserError("[{}] the run is finished; its result is {}", folder.string(), output.string());
+  }
+
+  const auto tokenizer = load_tokenizer(recipe.model);
+  const ModelConfig config = load_model_config(recipe.model);
+  check_vocabulary(config, tokenizer->vocab_size(), recipe.model);
+  const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer);
+  Model model = full ? load_trainable_model(recipe.model) : load_model(recipe.model, recipe.quantization);
+  std::optional<Adapter> adapter;
+  if (!full) {
+    LoraConfig lora = recipe.lora;
+    lora.base_model_name_or_path = recipe.model;
+    adapter = Adapter::create(model, lora, static_cast<std::uint64_t>(recipe.train.seed), true);
+  }
+  if (!resume) create_run_folder(folder, recipe);
+
+  Json info;
+  LoopCallbacks loop = callbacks.loop;
+  loop.on_start = [&](const RunStart& run) {
+    const FinetuneStart start = describe(run, data);
+    info = info_of(recipe, start, "running");
+    write_run_info(folder, info);
+    if (callbacks.on_start) callbacks.on_start(start);
+  };
+  FinetuneResult result;
+  result.output = output;
+  try {
+    result.summary = run_training({model, adapter ? &*adapter : nullptr, data.train, data.valid, recipe, folder, resume}, loop);
+  } catch (const UserError&) {
+    if (!info.is_null()) {
+      info["status"] = "stopped";
+      write_run_info(folder, info);
+    } else if (!resume) {
+      fs::remove_all(folder);   // refused before the first step (a budget that is too small): nothing was done
+    }
+    throw;
+  }
+  write_result(output, model, adapter ? &*adapter : nullptr, recipe.model);
+  add_result(info, result.summary);
+  write_run_info(folder, info);
+  return result;
+}
+
+}  // namespace attune

@@ -1,0 +1,35 @@
+// Fine-tuning from a recipe: what `attune train` and `attune demo` do. Loads the data, the model and the adapter, runs
+// the loop, and writes the result beside it.
+#pragma once
+
+#include <string>
+
+#include "train/loop.h"
+#include "train/training_data.h"
+
+namespace attune {
+
+// What is known before the first step.
+struct FinetuneStart {
+  RunStart run;
+  std::int64_t train_conversations = 0, valid_conversations = 0;
+  std::int64_t train_tokens = 0, trained_tokens = 0;   // per epoch: all, and those learnt
+  std::int64_t cut_rows = 0, cut_tokens = 0, untrained_rows = 0, longest_row = 0;
+  std::string data_digest;
+};
+
+struct FinetuneCallbacks {
+  std::function<void(const FinetuneStart&)> on_start;
+  LoopCallbacks loop;                                  // its on_start is not used
+};
+
+struct FinetuneResult {
+  RunSummary summary;
+  fs::path output;                                     // runs/NAME/adapter, or runs/NAME/model for full training
+};
+
+// Runs recipe.output from the start, or with `resume` from its last checkpoint. Everything that can be wrong with the
+// input is found before the folder is made. Errors as run_training().
+FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbacks& callbacks);
+
+}  // namespace attune

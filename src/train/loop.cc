@@ -1,0 +1,189 @@
+#include "train/loop.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/memory_use.h"
+#include "ops/peak.h"
+#include "train/checkpoint.h"
+#include "train/metrics.h"
+
+namespace attune {
+namespace {
+
+// After so many steps in a row without a finite loss a run has diverged and will not come back.
+constexpr int kMostBadSteps = 5;
+
+// The held-out rows in their own order, in micro-batches of at most `tokens`.
+std::vector<PackedRow> in_order(const TokenizedDataset& data, std::int64_t tokens) {
+  std::vector<PackedRow> rows;
+  std::int64_t used = 0;
+  for (std::int64_t i = 0; i < data.rows(); ++i) {
+    if (rows.empty() || used + data.length(i) > tokens) {
+      rows.emplace_back();
+      used = 0;
+    }
+    rows.back().push_back(static_cast<std::int32_t>(i));
+    used += data.length(i);
+  }
+  return rows;
+}
+
+Json step_line(const StepReport& report, double sol) {
+  return {{"step", report.step},
+          {"epoch", report.epoch},
+          {"loss", report.loss},
+          {"learning_rate", report.learning_rate},
+          {"grad_norm", report.gradient_norm},
+          {"tokens", report.tokens},
+          {"supervised_tokens", report.supervised_tokens},
+          {"tokens_per_second", static_cast<double>(report.tokens) / report.seconds},
+          {"sol", sol}};
+}
+
+std::int64_t elements_of(std::span<const NamedParameter> parameters) {
+  std::int64_t sum = 0;
+  for (const NamedParameter& p : parameters) sum += p.value.elements();
+  return sum;
+}
+
+// A run under way: the buffers, the streams and the cadence around train_step().
+class Loop {
+ public:
+  Loop(const Run& run, const LoopCallbacks& callbacks)
+      : run_(run), recipe_(run.recipe.train), callbacks_(callbacks),
+        parameters_(parameters_to_train(run.model, run.adapter)), checkpoints_(run.folder / "checkpoints"),
+        packing_{recipe_.max_length, recipe_.packing, static_cast<std::uint64_t>(recipe_.seed)} {}
+
+  RunSummary operator()() {
+    const RunLength length = run_length(run_.train, run_.valid, recipe_);
+    const RunNeeds needs = run_needs(run_.model, run_.adapter, length.pass_tokens);
+    const RunPlan planned = schedule_run(needs, run_.recipe);
+    check_budget(planned, needs, run_.recipe);
+    summary_.memory = planned.memory;
+    arena_ = Arena(planned.arena);
+    activations_ = bind_activations(planned.activations, arena_, run_.model.config);
+    trained_ = bind_optimizer(planned.optimizer, arena_, parameters_);
+    ranks_ = needs.ranks;
+    batch_.reserve(length.pass_tokens);
+    total_steps_ = length.steps;
+    warmup_steps_ = count_warmup_steps(total_steps_, recipe_.warmup_steps, recipe_.warmup_ratio);
+    gemm_peak_ = measure_gemm_peak(activation_type(run_.recipe.compute));
+
+    create_folder(checkpoints_);
+    if (const auto checkpoint = latest_checkpoint(checkpoints_); run_.resume && checkpoint) {
+      state_ = load_checkpoint(*checkpoint, trained_);
+    }
+    MetricsLog metrics(run_.folder / "metrics.jsonl", state_.step);
+    metrics_ = &metrics;
+    if (callbacks_.on_start) {
+      callbacks_.on_start({state_.step, total_steps_, warmup_steps_, gemm_peak_, summary_.memory,
+                           elements_of(parameters_), parameter_count(run_.model.config)});
+    }
+    steps();
+    return summary_;
+  }
+
+ private:
+  BatchStream stream(DataPosition position) const {
+    return {run_.train, packing_, recipe_.per_device_train_batch_size, position};
+  }
+
+  void steps() {
+    summary_.valid_loss_before = summary_.valid_loss_after = std::numeric_limits<double>::quiet_NaN();
+    if (state_.step == 0) summary_.valid_loss_before = summary_.valid_loss_after = evaluate();
+    BatchStream batches = stream(state_.position);
+    double work = 0;
+    int bad_steps = 0;
+    while (state_.step < total_steps_) {
+      const StepReport report = train_step(run_.model, trained_, batches, batch_, activations_, ranks_, step_options(), state_);
+      const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+      bad_steps = finite ? 0 : bad_steps + 1;
+      if (bad_steps == kMostBadSteps) {
+        throw UserError("[train] the loss is not finite for {} steps up to step {}; lower train.learning_rate and resume "
+                        "from the last checkpoint in {}", kMostBadSteps, report.step, checkpoints_.string());
+      }
+      summary_.tokens += report.tokens;
+      summary_.seconds += report.seconds;
+      work += report.work;
+      if (finite) summary_.last_loss = report.loss;
+      const double sol = report.work / report.seconds / gemm_peak_;
+      if (finite && (state_.step % recipe_.logging_steps == 0 || state_.step == total_steps_)) {
+        metrics_->append(step_line(report, sol));
+      }
+      if (callbacks_.on_step) callbacks_.on_step(report, sol);
+
+      const bool last = state_.step == total_steps_;
+      const std::int64_t eval_steps = run_.recipe.eval.eval_steps;
+      if (last || (eval_steps > 0 ? state_.step % eval_steps == 0 : batches.at_epoch_end())) {
+        summary_.valid_loss_after = evaluate();
+      }
+      const std::int64_t save_steps = run_.recipe.save.save_steps;
+      const bool interrupted = interrupt_requested() && !last;
+      if (last || interrupted || (save_steps > 0 && state_.step % save_steps == 0)) save();
+      if (interrupted) {
+        throw Interrupted("[{}] stopped at step {} of {} and saved; go on with: attune train --resume {}",
+                          run_.folder.string(), state_.step, total_steps_, run_.folder.string());
+      }
+    }
+    summary_.steps = state_.step;
+    if (summary_.seconds > 0) {
+      summary_.tokens_per_second = static_cast<double>(summary_.tokens) / summary_.seconds;
+      summary_.sol = work / summary_.seconds / gemm_peak_;
+    }
+    summary_.peak_bytes = peak_resident_bytes();
+  }
+
+  StepOptions step_options() const {
+    const double factor = learning_rate_factor(recipe_.lr_scheduler_type, state_.step, warmup_steps_, total_steps_);
+    return {recipe_.gradient_accumulation_steps, recipe_.learning_rate * factor, recipe_.adam_beta1, recipe_.adam_beta2,
+            recipe_.adam_epsilon, recipe_.weight_decay, recipe_.max_grad_norm, recipe_.neftune_noise_alpha,
+            static_cast<std::uint64_t>(recipe_.seed)};
+  }
+
+  double evaluate() {
+    if (run_.valid.rows() == 0) return std::numeric_limits<double>::quiet_NaN();
+    HeadLoss sum;
+    for (const PackedRow& row : in_order(run_.valid, activations_.normed.rows())) {
+      fill_batch(batch_, run_.valid, {&row, 1});
+      const HeadLoss part = loss_only(run_.model, pass_input(batch_), targets_of(batch_), {}, activations_);
+      sum.sum += part.sum;
+      sum.tokens += part.tokens;
+    }
+    const EvalReport report{state_.step, sum.sum / static_cast<double>(sum.tokens), sum.tokens};
+    metrics_->append({{"step", report.step}, {"eval_loss", report.loss}, {"eval_tokens", report.tokens}});
+    if (callbacks_.on_eval) callbacks_.on_eval(report);
+    return report.loss;
+  }
+
+  void save() {
+    const fs::path path = save_checkpoint(checkpoints_, run_.model, run_.adapter, trained_, state_);
+    prune_checkpoints(checkpoints_, run_.recipe.save.save_total_limit);
+    if (callbacks_.on_checkpoint) callbacks_.on_checkpoint(path);
+  }
+
+  const Run& run_;
+  const TrainRecipe& recipe_;
+  const LoopCallbacks& callbacks_;
+  std::vector<NamedParameter> parameters_;
+  fs::path checkpoints_;
+  PackingOptions packing_;
+  Arena arena_;
+  Activations activations_;
+  std::vector<TrainedParameter> trained_;
+  LoraRanks ranks_;
+  Batch batch_;
+  TrainState state_;
+  MetricsLog* metrics_ = nullptr;
+  std::int64_t total_steps_ = 0, warmup_steps_ = 0;
+  double gemm_peak_ = 0;
+  RunSummary summary_;
+};
+
+}  // namespace
+
+RunSummary run_training(const Run& run, const LoopCallbacks& callbacks) { return Loop(run, callbacks)(); }
+
+}  // namespace attune

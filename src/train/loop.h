@@ -1,0 +1,65 @@
+// A training run from its first step (or its last checkpoint) to its end: when to evaluate, save, log and stop.
+// The steps themselves are train/step.cc.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "adapter/lora.h"
+#include "batch/batch.h"
+#include "model/weights.h"
+#include "train/recipe.h"
+#include "train/run_plan.h"
+#include "train/step.h"
+
+namespace attune {
+
+// Held-out data, measured without noise.
+struct EvalReport {
+  std::int64_t step = 0;
+  double loss = 0;
+  std::int64_t tokens = 0;
+};
+
+struct RunStart {
+  std::int64_t first_step = 0, total_steps = 0, warmup_steps = 0;
+  double gemm_peak = 0;                              // FLOP/s, measured now
+  RunMemory memory;
+  std::int64_t trained_parameters = 0, all_parameters = 0;
+};
+
+// Called on the training thread; any may be empty.
+struct LoopCallbacks {
+  std::function<void(const RunStart&)> on_start;
+  std::function<void(const StepReport&, double sol)> on_step;
+  std::function<void(const EvalReport&)> on_eval;
+  std::function<void(const fs::path&)> on_checkpoint;
+};
+
+struct RunSummary {
+  std::int64_t steps = 0, tokens = 0;
+  double seconds = 0;                // in steps of this process
+  double tokens_per_second = 0, sol = 0;
+  double last_loss = 0;
+  double valid_loss_before = 0, valid_loss_after = 0;   // NaN without held-out data
+  RunMemory memory;
+  std::size_t peak_bytes = 0;        // measured by the operating system
+};
+
+// What a run works on. The model (and adapter) are changed in place.
+struct Run {
+  Model& model;
+  Adapter* adapter;                  // nullptr: every weight is trained
+  const TokenizedDataset& train;
+  const TokenizedDataset& valid;     // may be empty
+  const Recipe& recipe;
+  fs::path folder;                   // receives metrics.jsonl and checkpoints/
+  bool resume = false;               // go on from the latest checkpoint, if there is one
+};
+
+// Throws Interrupted after Ctrl-C, when the checkpoint is on disk; UserError when the memory budget cannot hold the run
+// (naming the nearest that can) or the loss stays NaN.
+RunSummary run_training(const Run& run, const LoopCallbacks& callbacks);
+
+}  // namespace attune

@@ -1,0 +1,270 @@
+#include "train/recipe.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "train/recipe_keys.h"
+
+namespace attune {
+namespace {
+
+constexpr double kMost = 1e9;  // keeps products of three counts inside int64
+
+Choice init_choice(std::string& field) {
+  const std::vector<std::string> names = {"true", "gaussian"};
+  return {names,
+          [&field, names] {
+            return static_cast<std::size_t>(std::find(names.begin(), names.end(), field) - names.begin());
+          },
+          [&field, names](std::size_t index) { field = names[index]; }};
+}
+
+// Model, data and adapter.
+std::vector<Key> own_keys(Recipe& r) {
+  return {
+      {"model", &r.model, "Folder of the base model, as Hugging Face writes it. Required."},
+      {"data", &r.data,
+       "Folders or files of conversations (JSONL), as `attune import` writes them. Required."},
+      {"output", &r.output, "Folder of the run. Absent: `runs/` and the name of the recipe file."},
+      {"memory", &r.memory,
+       "Most memory the run may plan for; more is refused before the start. `auto`: what the plan needs."},
+      {"compute", choice(r.compute, {"auto", "f32", "bf16"}),
+       "Type of activations and matrix products. `auto`: bf16 where the processor multiplies it faster, else "
+       "f32."},
+      {"quantization", choice(r.quantization, {"none", "nf4", "int8"}),
+       "How the frozen base is held: nf4 takes an eighth of the bytes of f32 and costs little quality "
+       "(QLoRA). Full training has no frozen base: `none` is then the default and the only choice."},
+      {"finetune", choice(r.finetune, {"lora", "full"}),
+       "`lora` trains an adapter of about 1% of the weights; `full` trains every weight, for small models."},
+
+      {"lora.r", &r.lora.r, "Rank of the adapters; 16 carries a style, facts need more.", {1, 4096}},
+      {"lora.lora_alpha",
+       &r.lora.lora_alpha,
+       "The adapter's output is scaled by lora_alpha / r; twice r is the usual choice.",
+       {0, kMost, true}},
+      {"lora.lora_dropout",
+       &r.lora.lora_dropout,
+       "Share of the adapter's inputs dropped while training. 0: with few epochs it does not help, and costs "
+       "time.",
+       {0, 1, false, true}},
+      {"lora.target_modules", &r.lora.target_modules,
+       "PEFT's rules: `all-linear`, a regular expression that matches whole module paths, or a list of names "
+       "or endings. All linears learn more than q_proj and v_proj at the same size (QLoRA, section 4)."},
+      {"lora.use_rslora", &r.lora.use_rslora,
+       "Scale by lora_alpha / sqrt(r). Off, as in PEFT; worth it from r = 64 on."},
+      {"lora.rank_pattern",
+       &r.lora.rank_pattern,
+       "Other ranks for modules whose path ends with a key.",
+       {1, 4096}},
+      {"lora.alpha_pattern", &r.lora.alpha_pattern, "Other alphas, likewise.", {0, kMost, true}},
+      {"lora.init_lora_weights", init_choice(r.lora.init_lora_weights),
+       "First values of A: `true` is PEFT's Kaiming-uniform. B is 0 either way, so training starts at the "
+       "base."},
+  };
+}
+
+std::vector<Key> eval_keys(EvalRecipe& r) {
+  return {
+      {"eval.eval_share",
+       &r.eval_share,
+       "Share of the conversations held out of training, to measure the loss on words never seen; 0 holds "
+       "none. Not used where a data folder brings its own valid.jsonl.",
+       {0, 0.9}},
+      {"eval.eval_max",
+       &r.eval_max,
+       "Most conversations held out: enough for two digits, soon measured.",
+       {1, kMost}},
+      {"eval.eval_steps",
+       &r.eval_steps,
+       "Updates between two measurements of the held-out loss; 0 measures after every epoch.",
+       {0, kMost}},
+  };
+}
+
+// All of them, in the order of the file.
+std::vector<Key> keys_of(Recipe& r) {
+  std::vector<Key> keys = own_keys(r);
+  for (std::vector<Key> group : {train_keys(r.train), eval_keys(r.eval), save_keys(r.save)}) {
+    std::move(group.begin(), group.end(), std::back_inserter(keys));
+  }
+  return keys;
+}
+
+const std::vector<RefusedKey>& refused_keys() {
+  static const std::vector<RefusedKey> keys = {
+      {"lora.use_dora", "false", "DoRA is not supported; remove it, or raise lora.r instead"},
+      {"lora.bias", "none", "biases of the base are not trained; remove it, or use finetune: full"},
+      {"lora.modules_to_save", "", "whole modules beside the adapter are not trained; remove it"},
+      {"lora.layers_to_transform", "",
+       "not supported; write the layers as a regular expression in lora.target_modules"},
+      {"track", "", "tracking servers are not supported; remove it and read metrics.jsonl in the run folder"},
+      {"hub", "", "pushing to a hub is not supported; remove it and upload the adapter folder yourself"},
+      {"eval.style", "false", "style is not measured while training; remove it"},
+      {"eval.forgetting", "false", "forgetting is not measured while training; remove it"},
+      {"eval.leak", "false", "leaks are not measured while training; remove it"},
+  };
+  return keys;
+}
+
+// What one key alone cannot tell.
+void check_together(const Recipe& recipe, const std::string& where, KeysRead& read) {
+  const auto complain = [&](const std::string& place, const std::string& what) {
+    read.problems.push_back({fmt::format("[{}] {}", place, what)});
+  };
+  if (!read.place_of.contains("model")) {
+    complain(where, "model: expected the folder of a base model, got nothing; e.g. model: models/base");
+  }
+  if (!read.place_of.contains("data")) {
+    complain(where,
+             "data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
+  }
+  if (recipe.finetune != Finetune::kFull) return;
+  for (const auto& [name, place] : read.place_of) {
+    if (name.starts_with("lora.")) {
+      complain(place,
+               fmt::format("{}: expected no adapter with finetune: full; remove one of the two", name));
+    }
+  }
+  if (recipe.quantization != Quantization::kNone) {
+    complain(read.place_of.at("quantization"),
+             "quantization: expected none with finetune: full, since quantized weights cannot be trained; "
+             "remove it");
+  }
+}
+
+}  // namespace
+
+std::vector<Key> train_keys(TrainRecipe& t) {
+  return {
+      {"train.num_train_epochs",
+       &t.num_train_epochs,
+       "Passes over the data; parts count. With chats, 3 learn a style and more begin to recite.",
+       {0, 10000, true}},
+      {"train.max_steps",
+       &t.max_steps,
+       "When positive, the number of updates, instead of the epochs.",
+       {-1, kMost}},
+      {"train.per_device_train_batch_size",
+       &t.per_device_train_batch_size,
+       "Rows that go through the model at once; memory grows with it. One packed row already keeps a "
+       "processor busy.",
+       {1, 65536}},
+      {"train.gradient_accumulation_steps",
+       &t.gradient_accumulation_steps,
+       "Batches to one update, weighted by their trained tokens. 8 rows of 1024 tokens hold about 50 chat "
+       "windows.",
+       {1, 65536}},
+      {"train.learning_rate",
+       &t.learning_rate,
+       "Peak learning rate. 2e-4 is QLoRA's for adapters; full training takes a tenth, 2e-5, unless told "
+       "otherwise.",
+       {0, 1000, true}},
+      {"train.lr_scheduler_type",
+       choice(t.lr_scheduler_type, {"constant", "constant_with_warmup", "linear", "cosine"}),
+       "Course of the learning rate, as transformers computes it. A rate that ends at 0 lets the last steps "
+       "settle."},
+      {"train.warmup_ratio",
+       &t.warmup_ratio,
+       "Share of all updates in which the rate rises from 0, rounded up; keeps the first, wild steps small.",
+       {0, 1}},
+      {"train.warmup_steps",
+       &t.warmup_steps,
+       "When positive, the number of such updates, instead of the ratio.",
+       {0, kMost}},
+      {"train.weight_decay",
+       &t.weight_decay,
+       "AdamW's decay of the trained weights; adapters are small already.",
+       {0, 1000}},
+      {"train.adam_beta1", &t.adam_beta1, "Decay of the first moment.", {0, 1, false, true}},
+      {"train.adam_beta2", &t.adam_beta2, "Decay of the second moment.", {0, 1, false, true}},
+      {"train.adam_epsilon", &t.adam_epsilon, "Added to the denominator, as in torch.", {0, 1, true}},
+      {"train.max_grad_norm",
+       &t.max_grad_norm,
+       "Gradients are clipped to this norm; 0 does not clip.",
+       {0, kMost}},
+      {"train.optim", choice(t.optim, {"adamw"}), "The optimizer, with f32 state."},
+      {"train.max_length",
+       &t.max_length,
+       "Tokens in a row; longer conversations are cut and counted. Chat windows are far shorter.",
+       {8, 1048576}},
+      {"train.packing", &t.packing,
+       "Several conversations in one row, each attending only to itself: the same losses without padding."},
+      {"train.assistant_only_loss", &t.assistant_only_loss,
+       "Learn the assistant's turns only, each with its end-of-turn token; false learns the other side's "
+       "words too."},
+      {"train.neftune_noise_alpha",
+       &t.neftune_noise_alpha,
+       "Strength of NEFTune's noise on the embeddings; 0 is none, 5 is the paper's for small data.",
+       {0, 1000}},
+      {"train.gradient_checkpointing", choice(t.gradient_checkpointing, {"auto", "true", "false"}),
+       "Compute activations again in the backward pass instead of keeping them. `auto`: when `memory` asks "
+       "for it."},
+      {"train.seed",
+       &t.seed,
+       "Order of the data, first values of the adapter, dropout, noise.",
+       {0, 4294967295}},
+      {"train.logging_steps",
+       &t.logging_steps,
+       "Updates between two lines of metrics.jsonl; a line costs nothing.",
+       {1, kMost}},
+  };
+}
+
+std::vector<Key> save_keys(SaveRecipe& r) {
+  return {
+      {"save.save_steps",
+       &r.save_steps,
+       "Updates between two checkpoints: what a power cut may cost. 0 saves at the end only.",
+       {0, kMost}},
+      {"save.save_total_limit",
+       &r.save_total_limit,
+       "Checkpoints kept, the newest; 0 keeps all.",
+       {0, kMost}},
+  };
+}
+
+Recipe parse_recipe(std::string_view text, const std::string& where, std::span<const std::string> overrides) {
+  Recipe recipe;
+  KeysRead read;
+  const std::vector<Key> keys = keys_of(recipe);
+  read_keys(keys, refused_keys(), parse_yaml(text, where), where, read);
+  for (const std::string& assignment : overrides) read_override(keys, refused_keys(), assignment, read);
+  if (recipe.finetune == Finetune::kFull) {
+    if (!read.place_of.contains("quantization")) recipe.quantization = Quantization::kNone;
+    if (!read.place_of.contains("train.learning_rate")) recipe.train.learning_rate = 2e-5;
+  }
+  check_together(recipe, where, read);
+  raise_problems(read.problems);
+  return recipe;
+}
+
+Recipe load_recipe(const fs::path& path, std::span<const std::string> overrides) {
+  Recipe recipe = parse_recipe(read_file(path, std::uint64_t{1} << 20), path.string(), overrides);
+  if (recipe.output.empty()) recipe.output = (fs::path("runs") / path.stem()).string();
+  return recipe;
+}
+
+std::string to_yaml(const Recipe& recipe) {
+  Recipe copy = recipe;  // the table binds to fields it may change
+  std::vector<Key> keys = keys_of(copy);
+  std::erase_if(keys, [&](const Key& key) {
+    return (copy.finetune == Finetune::kFull && key.name.starts_with("lora.")) ||
+           (copy.output.empty() && key.name == "output");
+  });
+  return write_keys(keys);
+}
+
+bool operator==(const Recipe& a, const Recipe& b) { return to_yaml(a) == to_yaml(b); }
+
+std::string recipe_reference() {
+  Recipe defaults;
+  return "# The recipe\n\n"
+         "A recipe is YAML. `model` and `data` alone make a good run; every other key has a default. Paths "
+         "are relative "
+         "to the\ncurrent directory. `attune train RECIPE.yaml --set group.key=value` changes a key for one "
+         "run. This "
+         "text is printed by\n`attune train --help-recipe`.\n\n" +
+         describe_keys(keys_of(defaults), refused_keys());
+}
+
+}  // namespace attune

@@ -1,0 +1,58 @@
+#include "train/run_folder.h"
+
+#include <omp.h>
+
+#include <fstream>
+#include <oneapi/dnnl/dnnl.hpp>
+
+#include "base/error.h"
+
+namespace attune {
+namespace {
+
+std::string processor_name() {
+  std::ifstream cpuinfo("/proc/cpuinfo");
+  for (std::string line; std::getline(cpuinfo, line);) {
+    if (line.starts_with("model name")) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+}  // namespace
+
+fs::path run_folder_of(const Recipe& recipe) { return recipe.output; }
+
+void create_run_folder(const fs::path& folder, const Recipe& recipe) {
+  if (fs::exists(folder)) {
+    throw UserError(
+        "[{}] the run exists already; go on with: attune train --resume {}, or choose another `output`",
+        folder.string(), folder.string());
+  }
+  AtomicFolder made(folder);
+  write_file_atomic(made.temporary() / "recipe.yaml", to_yaml(recipe));
+  made.commit();
+}
+
+Recipe open_run_folder(const fs::path& folder) {
+  const fs::path recipe = folder / "recipe.yaml";
+  if (!fs::exists(recipe)) {
+    throw UserError("[{}] is not a run: it has no recipe.yaml; runs are folders such as runs/NAME",
+                    folder.string());
+  }
+  return load_recipe(recipe, {});
+}
+
+void write_run_info(const fs::path& folder, const Json& info) {
+  write_file_atomic(folder / "run.json", info.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+Json software_versions() {
+  const dnnl_version_t* const dnnl = dnnl_version();
+  return {{"attune", ATTUNE_VERSION},
+          {"compiler", __VERSION__},
+          {"onednn", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
+          {"processor", processor_name()},
+          {"threads", omp_get_max_threads()}};
+}
+
+}  // namespace attune

@@ -1,0 +1,50 @@
+// One optimizer step: where training happens.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "batch/stream.h"
+#include "model/pass.h"
+#include "train/optimizer.h"
+
+namespace attune {
+
+struct StepOptions {
+  std::int64_t gradient_accumulation = 1;   // micro-batches per step; an epoch's last step may have fewer
+  double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
+  double max_grad_norm = 1.0;               // 0: no clipping
+  double neftune_alpha = 0;
+  std::uint64_t seed = 0;
+};
+
+// What a checkpoint stores beside the tensors.
+struct TrainState {
+  std::int64_t step = 0;            // optimizer steps done
+  std::uint64_t passes = 0;         // micro-batches done: names the random masks
+  std::int64_t tokens = 0;          // seen so far, padding not counted
+  DataPosition position;
+};
+
+struct StepReport {
+  std::int64_t step = 0;
+  double loss = 0;                  // mean over the step's supervised tokens
+  double gradient_norm = 0;         // of that mean, before clipping
+  double learning_rate = 0;
+  double epoch = 0;
+  std::int64_t tokens = 0, supervised_tokens = 0;
+  double seconds = 0, work = 0;     // necessary FLOP, see model/flops.h
+};
+
+// Takes micro-batches from `batches`, accumulates the gradients of their summed loss, divides by the supervised tokens
+// of the whole step (so that a short micro-batch weighs what its tokens weigh), clips and updates. Allocates nothing
+// once every shape has occurred. A loss that is not finite leaves parameters and moments untouched: see the report.
+StepReport train_step(const Model& model, std::span<const TrainedParameter> parameters, BatchStream& batches,
+                      Batch& batch, const Activations& activations, const LoraRanks& ranks, const StepOptions& options,
+                      TrainState& state);
+
+// The tokens of a batch as the engine's input; views into `batch`.
+PassInput pass_input(Batch& batch);
+TensorView targets_of(Batch& batch);
+
+}  // namespace attune

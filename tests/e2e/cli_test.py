@@ -1,0 +1,278 @@
+#!/usr/bin/env python3
+"""plan, generate and chat as their user meets them: output, exit status, and each mistake's one line.
+
+    cli_test.py PROGRAM
+
+The model is a toy that the program pretrains here in a few steps: it talks nonsense, but it is a real folder with
+weights, tokenizer and chat template. An adapter for it is trained as well, so that the plan can be held against a run.
+"""
+import json
+import os
+import pty
+import select
+import shutil
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import toy
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = None
+
+TRAIN = """
+model: base/model
+data: talk.jsonl
+output: run
+quantization: nf4
+lora: {r: 4, init_lora_weights: gaussian}
+train: {max_steps: 3, max_length: 64, gradient_accumulation_steps: 1, learning_rate: 0.05}
+"""
+
+
+def attune(*arguments, text=None, status=0):
+    return toy.attune(PROGRAM, *arguments, text=text, status=status)
+
+
+class Cli(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        os.chdir(cls.folder.name)
+        toy.make_base(PROGRAM)
+        Path("train.yaml").write_text(TRAIN)
+        attune("train", "train.yaml")
+
+    @classmethod
+    def tearDownClass(cls):
+        os.chdir("/")
+        cls.folder.cleanup()
+
+    def refused(self, message, *arguments, text=None):
+        """The command exits with 2 and says exactly this one line."""
+        output, error = attune(*arguments, text=text, status=2)
+        self.assertRegex(error, r"\Aattune: [^\n]*\n\Z")
+        self.assertEqual(error, f"attune: {message}\n")
+        return output
+
+
+class Plan(Cli):
+    def test_arithmetic_of_a_shape(self):
+        plan = json.loads(attune("plan", "mistral-7b", "--json")[0])
+        self.assertEqual(plan["model"]["parameters"], 7241732096)
+        self.assertEqual(plan["trained_parameters"], 41943040)
+        self.assertEqual(plan["weight_bytes"]["nf4"], 4125769728)
+        parts = plan["bytes"]
+        self.assertEqual(plan["planned_peak_bytes"], sum(parts[k] for k in ("weights", "adapter", "gradients", "arena")))
+
+    def test_agrees_with_the_run(self):
+        plan = json.loads(attune("plan", "--recipe", "train.yaml", "--json")[0])
+        run = json.loads(Path("run/run.json").read_text())
+        self.assertEqual(plan["planned_peak_bytes"], run["planned_bytes"]["total"])
+        self.assertEqual(plan["trained_parameters"], run["parameters"]["trained"])
+        self.assertEqual(plan["data"]["steps"], run["steps"])
+        self.assertEqual(plan["data"]["tokens_per_epoch"], run["tokens_per_epoch"]["all"])
+
+    def test_data_can_only_shorten(self):
+        longest = json.loads(attune("plan", "base/model", "--json")[0])
+        real = json.loads(attune("plan", "base/model", "--data", "talk.jsonl", "--json", "--set", "train.packing=false")[0])
+        self.assertEqual(longest["pass"]["tokens"], 1024)
+        self.assertLess(real["pass"]["tokens"], 1024)
+        self.assertGreaterEqual(real["pass"]["tokens"], real["data"]["longest"])
+
+    def test_table(self):
+        output, _ = attune("plan", "base/model/config.json", "--memory", "5GB")
+        for line in ("model      base/model/config.json: 2 blocks", "4 bit (nf4)", "<- this run", "memory of the run",
+                     "fits in 5.00 GB: every block's activations are kept."):
+            self.assertIn(line, output)
+
+    def test_buffers(self):
+        output, _ = attune("plan", "base/model", "--buffers")
+        self.assertRegex(output, r"model\.layers\.1\.mlp\.down_proj\.weight\.absmax +weights +u8 +\[32\] +32 +always")
+        self.assertRegex(output, r"blocks\.1\.gate +activations")
+
+    def test_refuses_a_budget_and_names_what_fits(self):
+        output, error = attune("plan", "llama-250m", "--memory", "450MB", "--set", "compute=bf16", "--set", "quantization=none", status=2)
+        self.assertIn("memory of the run", output)
+        self.assertRegex(error, r"\Aattune: \[memory\] the run needs [\d.]+ MB and the budget is 450.0 MB; the nearest that fits "
+                                r"needs [\d.]+ MB: --set quantization=nf4\n\Z")
+        setting = error.split("--set ")[1].strip()
+        attune("plan", "llama-250m", "--memory", "450MB", "--set", "compute=bf16", "--set", setting)
+
+    def test_data_without_a_tokenizer(self):
+        self.refused("[--data] needs a tokenizer, and llama-250m has none; name a model folder with tokenizer.json",
+                     "plan", "llama-250m", "--data", "talk.jsonl")
+
+    def test_unknown_model(self):
+        self.refused("[mistral-8b] expected a model folder, a config.json or one of the shapes llama-250m, qwen2.5-0.5b, "
+                     "llama-3.2-1b, mistral-7b, got nothing there; did you mean mistral-7b?", "plan", "mistral-8b")
+
+
+class Generate(Cli):
+    def generate(self, *arguments, prompt="the sea is"):
+        return attune("generate", "base/model", "--prompt", prompt, "--max-tokens", 12, *arguments)[0]
+
+    def test_temperature_0_repeats_itself_and_streams_what_json_holds(self):
+        plain = self.generate("--temperature", 0)
+        result = json.loads(self.generate("--temperature", 0, "--json"))
+        self.assertEqual(plain, result["text"] + "\n")
+        self.assertEqual(plain, self.generate("--temperature", 0, "--seed", 5))
+        self.assertEqual(len(result["token_ids"]), result["tokens"])
+        self.assertLessEqual(result["tokens"], 12)
+        self.assertEqual(result["finish_reason"], "length" if result["tokens"] == 12 else "stop")
+
+    def test_seed(self):
+        first = self.generate("--temperature", 1.5, "--top-p", 1, "--seed", 7)
+        self.assertEqual(first, self.generate("--temperature", 1.5, "--top-p", 1, "--seed", 7))
+        others = {self.generate("--temperature", 1.5, "--top-p", 1, "--seed", seed) for seed in (8, 9, 10)}
+        self.assertNotEqual(others, {first})
+
+    def test_raw_has_no_template_around_the_prompt(self):
+        raw = json.loads(self.generate("--raw", "--json"))
+        framed = json.loads(self.generate("--json"))
+        self.assertLess(raw["prompt_tokens"], framed["prompt_tokens"])
+
+    def test_prompt_file_and_standard_input(self):
+        Path("prompt.txt").write_text("the sea is\n")
+        wanted = self.generate("--temperature", 0)
+        options = ("generate", "base/model", "--max-tokens", 12, "--temperature", 0, "--prompt-file")
+        self.assertEqual(attune(*options, "prompt.txt")[0], wanted)
+        self.assertEqual(attune(*options, "-", text="the sea is\n")[0], wanted)
+
+    def test_adapter_and_quantization_change_the_answer(self):
+        prompts = [" ".join(toy.WORDS[i:i + 3]) for i in range(0, 15, 3)]
+        bare = [self.generate("--temperature", 0, prompt=p) for p in prompts]
+        adapted = [self.generate("--temperature", 0, "--adapter", "run/adapter", prompt=p) for p in prompts]
+        self.assertNotEqual(bare, adapted)
+        self.generate("--quantization", "nf4")
+        self.generate("--quantization", "int8")
+
+    def test_mistakes(self):
+        model = "base/model"
+        refused = self.refused
+        refused("[nowhere] there is no such folder; expected a model as Hugging Face writes it",
+                "generate", "nowhere", "--prompt", "x")
+        refused("[generate] expected --prompt TEXT or --prompt-file FILE, one of them", "generate", model)
+        refused("[--prompt] is empty; give the model something to answer", "generate", model, "--prompt", "")
+        refused("[temperature] expected 0 or more, got -1", "generate", model, "--prompt", "x", "--temperature", -1)
+        refused("[--max-tokens] expected 1 or more, got 0", "generate", model, "--prompt", "x", "--max-tokens", 0)
+        refused("[--context] expected at most 64, the model's limit, got 65",
+                "generate", model, "--prompt", "x", "--context", 65)
+        _, error = attune("generate", model, "--prompt", "sea " * 200, status=2)
+        self.assertRegex(error, r"\Aattune: \[prompt\] has \d+ tokens and the context 64, which must hold the answer too; "
+                                r"shorten it or raise --context\n\Z")
+        other = ROOT / "tests/golden/llama2/adapter"
+        _, error = attune("generate", model, "--prompt", "x", "--adapter", other, status=2)
+        self.assertRegex(error, r"\Aattune: \[[^\n]*the adapter was made for another base model\n\Z")
+
+    def test_model_without_a_template(self):
+        shutil.copytree("base/model", "plain", dirs_exist_ok=True)
+        Path("plain/chat_template.jinja").unlink(missing_ok=True)
+        config = json.loads(Path("plain/tokenizer_config.json").read_text())
+        config.pop("chat_template", None)
+        Path("plain/tokenizer_config.json").write_text(json.dumps(config))
+        self.refused("[plain] the model has no chat template, so it was not made to answer; continue a text with --raw",
+                     "generate", "plain", "--prompt", "x")
+        self.refused("[plain] the model has no chat template, so it was not made to answer; continue a text with attune "
+                     "generate --raw", "chat", "plain", text="")
+        attune("generate", "plain", "--prompt", "the sea", "--raw", "--max-tokens", 2)
+
+
+class Chat(Cli):
+    OPTIONS = ("--temperature", 0, "--max-tokens", 6)
+
+    def chat(self, *lines, options=()):
+        output, error = attune("chat", "base/model", *self.OPTIONS, *options, text="".join(line + "\n" for line in lines))
+        return output.splitlines(), error
+
+    def generate(self, prompt, *options):
+        return attune("generate", "base/model", "--prompt", prompt, *self.OPTIONS, *options)[0].rstrip("\n").replace("\n", " ")
+
+    def test_a_line_for_a_line_and_nothing_else(self):
+        answers, error = self.chat("the sea", "the wind")
+        self.assertEqual(len(answers), 2)
+        self.assertEqual(error, "")
+        self.assertEqual(answers[0], self.generate("the sea"))
+
+    def test_reset_forgets(self):
+        answers, _ = self.chat("the sea", "/reset", "the wind")
+        self.assertEqual(answers, [self.generate("the sea"), self.generate("the wind")])
+
+    def test_system(self):
+        answers, _ = self.chat("/system we sing", "the sea", options=("--system", "gold"))
+        self.assertEqual(answers, [self.generate("the sea", "--system", "we sing")])
+
+    def test_adapter_on_and_off(self):
+        adapter = ("--adapter", "run/adapter")
+        answers, _ = self.chat("the sea", "/adapter off", "/reset", "the sea", "/adapter on", "/reset", "the sea", options=adapter)
+        on, off = self.generate("the sea", *adapter), self.generate("the sea")
+        self.assertEqual(answers, [on, off, on])
+        self.refused("[adapter] none is loaded; start again with --adapter FOLDER", "chat", "base/model", text="/adapter on\n")
+
+    def test_oldest_exchanges_are_forgotten(self):
+        answers, error = self.chat(*["the sea is calm"] * 12)
+        self.assertEqual(len(answers), 12)
+        self.assertIn("the context of 64 tokens is full: the oldest ", error)
+
+    def test_unknown_command(self):
+        self.refused("[/rest] is no command; /help lists them", "chat", "base/model", text="/rest\n")
+
+
+class Terminal(Cli):
+    """chat on a pseudo-terminal."""
+
+    def setUp(self):
+        # Positions without end, so that an answer lasts until it is stopped.
+        shutil.copytree("base/model", "long", dirs_exist_ok=True)
+        config = json.loads(Path("long/config.json").read_text())
+        config["max_position_embeddings"] = 200000
+        Path("long/config.json").write_text(json.dumps(config))
+        self.child, self.terminal = pty.fork()
+        if self.child == 0:
+            os.execv(PROGRAM, [PROGRAM, "chat", "long", "--context", "200000", "--max-tokens", "100000", "--temperature", "1.5",
+                               "--top-p", "1"])
+        self.seen = ""
+
+    def expect(self, text):
+        """Reads until `text` has come after what was expected before; returns what came before it."""
+        end = time.monotonic() + toy.SECONDS
+        while text not in self.seen:
+            self.assertGreater(end, time.monotonic(), f"waited for {text!r}, got {self.seen!r}")
+            if select.select([self.terminal], [], [], 1)[0]:
+                self.seen += os.read(self.terminal, 4096).decode(errors="replace")
+        before, self.seen = self.seen.split(text, 1)
+        return before
+
+    def send(self, text):
+        os.write(self.terminal, text.encode())
+
+    def test_interrupt_ends_the_answer_only(self):
+        prompt = "\033[1m>\033[0m "
+        self.expect("/help lists the commands, Ctrl-D leaves.")
+        self.expect(prompt)
+        self.send("\x03")
+        self.expect("Ctrl-D or /quit leaves")
+        self.expect(prompt)
+        self.send("/nonsense\n")
+        self.expect("[/nonsense] is no command; /help lists them")
+        self.expect(prompt)
+        for _ in range(20):  # a random model may end an answer by chance before Ctrl-C comes
+            self.send("the sea\n")
+            self.expect("\r\n")
+            time.sleep(0.05)
+            self.send("\x03")
+            self.expect(" tokens/s, context ")
+            if "stopped by you" in self.expect(prompt):
+                break
+        else:
+            self.fail("Ctrl-C never stopped an answer")
+        self.send("\x04")
+        _, status = os.waitpid(self.child, 0)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+
+
+if __name__ == "__main__":
+    PROGRAM = str(Path(sys.argv.pop(1)).resolve())
+    unittest.main(verbosity=1)
