@@ -32,6 +32,8 @@ class ChatSession {
   void use_adapter(bool on);          // UserError without one; what was said stays
   bool adapter_on() const { return adapter_on_; }
 
+  const std::vector<Message>& messages() const { return messages_; }
+
   std::int64_t context_used() const { return session_->length(); }
   std::int64_t context() const { return session_->capacity(); }
 

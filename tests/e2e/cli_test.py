@@ -6,11 +6,13 @@
 The model is a toy that the program pretrains here in a few steps: it talks nonsense, but it is a real folder with
 weights, tokenizer and chat template. An adapter for it is trained as well, so that the plan can be held against a run.
 """
+import contextlib
 import json
 import os
 import pty
 import select
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -18,6 +20,7 @@ import unittest
 from pathlib import Path
 
 import toy
+from toy import json_lines
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = None
@@ -223,17 +226,38 @@ class Chat(Cli):
 class Terminal(Cli):
     """chat on a pseudo-terminal."""
 
+    PROMPT = "\033[1m>\033[0m "
+    MORE = "\033[1m...\033[0m "
+
     def setUp(self):
         # Positions without end, so that an answer lasts until it is stopped.
         shutil.copytree("base/model", "long", dirs_exist_ok=True)
         config = json.loads(Path("long/config.json").read_text())
         config["max_position_embeddings"] = 200000
         Path("long/config.json").write_text(json.dumps(config))
-        self.child, self.terminal = pty.fork()
-        if self.child == 0:
-            os.execv(PROGRAM, [PROGRAM, "chat", "long", "--context", "200000", "--max-tokens", "100000", "--temperature", "1.5",
-                               "--top-p", "1"])
+        self.children = []
+
+    def tearDown(self):
+        for child, terminal in self.children:
+            os.close(terminal)
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+
+    def open(self, *options):
+        child, self.terminal = pty.fork()
+        if child == 0:
+            environment = {**os.environ, "TERM": "xterm", "XDG_STATE_HOME": str(Path("state").resolve())}
+            os.execve(PROGRAM, [PROGRAM, "chat", "long", "--context", "200000", *options], environment)
+        self.children.append((child, self.terminal))
         self.seen = ""
+        self.expect("/help lists the commands, Ctrl-D leaves.")
+        self.expect(self.PROMPT)
+
+    def leave(self):
+        self.send("\x04")
+        _, status = os.waitpid(self.children[-1][0], 0)
+        self.assertEqual(os.waitstatus_to_exitcode(status), 0)
 
     def expect(self, text):
         """Reads until `text` has come after what was expected before; returns what came before it."""
@@ -249,28 +273,81 @@ class Terminal(Cli):
         os.write(self.terminal, text.encode())
 
     def test_interrupt_ends_the_answer_only(self):
-        prompt = "\033[1m>\033[0m "
-        self.expect("/help lists the commands, Ctrl-D leaves.")
-        self.expect(prompt)
+        self.open("--max-tokens", "100000", "--temperature", "1.5", "--top-p", "1")
         self.send("\x03")
         self.expect("Ctrl-D or /quit leaves")
-        self.expect(prompt)
+        self.expect(self.PROMPT)
         self.send("/nonsense\n")
         self.expect("[/nonsense] is no command; /help lists them")
-        self.expect(prompt)
+        self.expect(self.PROMPT)
         for _ in range(20):  # a random model may end an answer by chance before Ctrl-C comes
             self.send("the sea\n")
             self.expect("\r\n")
             time.sleep(0.05)
             self.send("\x03")
             self.expect(" tokens/s, context ")
-            if "stopped by you" in self.expect(prompt):
+            if "stopped by you" in self.expect(self.PROMPT):
                 break
         else:
             self.fail("Ctrl-C never stopped an answer")
-        self.send("\x04")
-        _, status = os.waitpid(self.child, 0)
-        self.assertEqual(os.waitstatus_to_exitcode(status), 0)
+        self.leave()
+
+    def test_no_interrupt_at_the_prompt_is_lost(self):
+        self.open()
+        for _ in range(100):
+            self.send("half a line\x03")
+            self.expect("Ctrl-D or /quit leaves")
+            self.expect(self.PROMPT)
+        self.leave()
+
+    def said(self):
+        """What the user said, as /save has it."""
+        Path("said.jsonl").unlink(missing_ok=True)
+        self.send("/save said.jsonl\n")
+        self.expect("saved to said.jsonl")
+        self.expect(self.PROMPT)
+        self.assertEqual(Path("said.jsonl").stat().st_mode & 0o777, 0o600)
+        return [m["content"] for m in json_lines("said.jsonl")[0]["messages"] if m["role"] == "user"]
+
+    def say(self, *parts):
+        for part in parts[:-1]:
+            self.send(part)
+            self.expect(self.MORE)
+        self.send(parts[-1])
+        self.expect(" tokens/s, context ")
+        self.expect(self.PROMPT)
+
+    def test_editing(self):
+        self.open("--max-tokens", "2", "--no-history")
+        self.say("the wnid\x1b[D\x1b[D\x7f\x1b[Cn\x1b[H\x1b[3~T\n")      # left, backspace, right, home, delete
+        self.say("a t\u0171z\u00e9 \U0001f525x\x7f\x7f!\n")               # characters of two and four bytes
+        self.say("one\\\n", "two\\\n", "three\n")
+        self.say('"""first\n', 'second"""\n')
+        self.say("\x1b[200~pasted\nlines\x1b[201~\n")
+        self.say("\x1b[A\x1b[A\x1b[A and more\n")                          # three lines back
+        self.assertEqual(self.said(), ["The wind", "a t\u0171z\u00e9 !", "one\ntwo\nthree", "first\nsecond",
+                                       "pasted\nlines", "one\ntwo\nthree and more"])
+        self.send("/save long/config.json\n")
+        self.expect("[long/config.json] exists; choose another name")
+        self.expect(self.PROMPT)
+        self.leave()
+
+    def test_history_outlives_the_chat_and_is_private(self):
+        history = Path("state/attune/chat_history")
+        history.unlink(missing_ok=True)
+        self.open("--max-tokens", "2")
+        self.say("the sea\n")
+        self.leave()
+        self.assertEqual(json_lines(history), ["the sea"])
+        self.assertEqual(history.stat().st_mode & 0o777, 0o600)
+        self.open("--max-tokens", "2")
+        self.say("\x1b[A and the wind\n")
+        self.assertEqual(self.said(), ["the sea and the wind"])
+        self.leave()
+        self.open("--max-tokens", "2", "--no-history")
+        self.say("a secret\n")
+        self.leave()
+        self.assertEqual(json_lines(history), ["the sea", "the sea and the wind", "/save said.jsonl"])
 
 
 if __name__ == "__main__":
