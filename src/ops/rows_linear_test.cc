@@ -1,0 +1,92 @@
+// The products of generation: right, and the same bits for a row whatever stands beside it.
+#include "ops/rows_linear.h"
+
+#include "ops/linear.h"
+#include "ops/test_support.h"
+
+namespace attune {
+namespace {
+
+constexpr std::int64_t kInputs = 71, kOutputs = 37;  // whole register blocks and leftovers
+
+Doubles product(const Doubles& x, const Doubles& w, std::int64_t rows) {
+  Doubles y(static_cast<std::size_t>(rows * kOutputs));
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t o = 0; o < kOutputs; ++o) {
+      double& sum = y[static_cast<std::size_t>(r * kOutputs + o)];
+      for (std::int64_t i = 0; i < kInputs; ++i) {
+        sum += x[static_cast<std::size_t>(r * kInputs + i)] * w[static_cast<std::size_t>(o * kInputs + i)];
+      }
+    }
+  }
+  return y;
+}
+
+TEST(RowsLinear, MatchesTheDefinition) {
+  for_each_target_and_type([](DType type) {
+    for (const DType stored : {DType::kF32, DType::kBF16, DType::kF16}) {
+      for (const std::int64_t rows : {1, 2, 3, 4, 7, 9}) {
+        Stored x(type, {rows, kInputs}, random_normal(static_cast<std::size_t>(rows * kInputs), 1));
+        Stored w(stored, {kOutputs, kInputs}, random_normal(kOutputs * kInputs, 2));
+        const Doubles want = product(x.values(), w.values(), rows);
+        Stored y(DType::kF32, {rows, kOutputs});
+        rows_matmul_bt(y.view(), x.view(), w.view());
+        expect_near(y.values(), want, DType::kF32, 20, 30, "overwritten");
+        Stored sum(type, {rows, kOutputs});
+        rows_matmul_bt(sum.view(), x.view(), w.view(), 0.5f, GradientMode::kAccumulate);
+        Doubles accumulated = want;
+        for (double& value : accumulated) value = 7 + 0.5 * value;
+        expect_near(sum.values(), accumulated, type, 20, 30, "accumulated");
+      }
+    }
+  });
+}
+
+TEST(RowsLinear, ARowHasTheSameBitsInAnyCompany) {
+  constexpr std::int64_t kRows = 9;
+  for_each_target_and_type([](DType type) {
+    Stored x(type, {kRows, kInputs}, random_normal(kRows * kInputs, 1));
+    Stored w(type, {kOutputs, kInputs}, random_normal(kOutputs * kInputs, 2));
+    Stored all(type, {kRows, kOutputs});
+    rows_matmul_bt(all.view(), x.view(), w.view());
+    const std::size_t row_bytes = kOutputs * size_of(type);
+    for (std::int64_t count = 1; count < kRows; ++count) {
+      for (std::int64_t first = 0; first + count <= kRows; ++first) {
+        Stored y(type, {count, kOutputs});
+        rows_matmul_bt(y.view(), x.view().slice_rows(first, count), w.view());
+        EXPECT_TRUE(y.bits() == all.bits().substr(static_cast<std::size_t>(first) * row_bytes, y.bits().size()))
+            << count << " rows from " << first;
+      }
+    }
+    expect_independent_of_threads([&] {
+      Stored y(type, {kRows, kOutputs});
+      rows_matmul_bt(y.view(), x.view(), w.view());
+      return y.bits();
+    });
+  });
+}
+
+TEST(RowsLinear, SingleRowsAndBlocksAgreeWithTheLayer) {
+  constexpr std::int64_t kRows = 40;
+  Stored x(DType::kF32, {kRows, kInputs}, random_normal(kRows * kInputs, 1));
+  Stored w(DType::kBF16, {kOutputs, kInputs}, random_normal(kOutputs * kInputs, 2), 0);
+  Stored bias(DType::kF32, {kOutputs}, random_normal(kOutputs, 3));
+  const WeightMatrix weight{.format = WeightFormat::kBF16, .rows = kOutputs, .columns = kInputs, .data = w.view().data};
+  std::vector<float> tile(kInputs * 5);
+  const TensorView scratch{tile.data(), DType::kF32, {kInputs * 5}};
+  Stored want(DType::kF32, {kRows, kOutputs}), got(DType::kF32, {kRows, kOutputs});
+  linear_forward(want.view(), x.view(), weight, bias.view(), scratch);
+  const std::vector<RowRange> blocks = {{4, 16}, {20, 20}};
+  rows_linear(got.view(), x.view(), weight, bias.view(), scratch, 4, blocks);
+  expect_near(got.values(), want.values(), DType::kF32, 20, 30, "three ranges");
+
+  // Rows outside the ranges stay, and a block does not feel the others.
+  Stored alone(DType::kF32, {kRows, kOutputs});
+  rows_linear(alone.view(), x.view(), weight, bias.view(), scratch, 0, std::span(blocks).last(1));
+  EXPECT_EQ(alone.values().front(), 7.0);
+  const std::size_t begin = 20 * kOutputs * sizeof(float);
+  EXPECT_TRUE(alone.bits().substr(begin) == got.bits().substr(begin));
+}
+
+}  // namespace
+}  // namespace attune
