@@ -14,8 +14,8 @@ bool has_system(const std::vector<Message>& messages) { return !messages.empty()
 }  // namespace
 
 ChatSession::ChatSession(ChatModel& model, const SpeakOptions& options, std::string system)
-    : model_(model), options_(options), adapter_on_(model.adapter.has_value()) {
-  session_.emplace(open_session(options, model.model));
+    : model_(model), options_(options), adapter_on_(model.adapter.has_value()),
+      engine_(open_engine(options, model.model)) {
   set_system(std::move(system));
 }
 
@@ -36,7 +36,9 @@ ChatSession::Turn ChatSession::say(const std::string& text, const std::function<
     tokens = prompt(messages);
     ++turn.forgotten;
   }
-  turn.answer = stream_answer(*session_, *model_.tokenizer, tokens, options_, model_.stops, on_text);
+  turn.answer = stream_answer(*engine_, adapter_on_ ? 0 : -1, *model_.tokenizer, std::move(tokens), options_,
+                              model_.stops, on_text);
+  used_ = turn.answer.generated.prompt_tokens + std::ssize(turn.answer.generated.tokens);
   messages.push_back({"assistant", turn.answer.text});
   messages_ = std::move(messages);
   return turn;
@@ -59,10 +61,7 @@ void ChatSession::set_system(std::string text) {
 
 void ChatSession::use_adapter(bool on) {
   if (!model_.adapter) throw UserError("[adapter] none is loaded; start again with --adapter FOLDER");
-  if (on == adapter_on_) return;
-  model_.use_adapter(on);
   adapter_on_ = on;
-  session_.emplace(open_session(options_, model_.model));  // the cache holds what the other weights computed
 }
 
 }  // namespace attune

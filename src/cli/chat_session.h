@@ -2,7 +2,7 @@
 #pragma once
 
 #include <functional>
-#include <optional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,8 +34,8 @@ class ChatSession {
 
   const std::vector<Message>& messages() const { return messages_; }
 
-  std::int64_t context_used() const { return session_->length(); }
-  std::int64_t context() const { return session_->capacity(); }
+  std::int64_t context_used() const { return used_; }  // tokens of the last prompt and its answer
+  std::int64_t context() const { return engine_->context(); }
 
  private:
   std::vector<TokenId> prompt(const std::vector<Message>& messages) const;
@@ -43,7 +43,8 @@ class ChatSession {
   ChatModel& model_;
   const SpeakOptions& options_;
   bool adapter_on_;
-  std::optional<Session> session_;
+  std::unique_ptr<Engine> engine_;  // remembers what was said, with and without the adapter
+  std::int64_t used_ = 0;
   std::vector<Message> messages_;  // a system text first, if there is one
 };
 

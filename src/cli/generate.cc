@@ -55,8 +55,8 @@ void print_json(const Answer& answer, const SpeakOptions& options) {
 
 void speak(const Options& options, const Model& model, const Tokenizer& tokenizer, const std::vector<TokenId>& prompt,
            const std::vector<TokenId>& stops) {
-  Session session = open_session(options.speak, model);
-  const Answer answer = stream_answer(session, tokenizer, prompt, options.speak, stops, [&](std::string_view text) {
+  const auto engine = open_engine(options.speak, model);
+  const Answer answer = stream_answer(*engine, 0, tokenizer, prompt, options.speak, stops, [&](std::string_view text) {
     if (options.json) return;
     fmt::print("{}", text);
     std::fflush(stdout);

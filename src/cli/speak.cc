@@ -1,6 +1,7 @@
 #include "cli/speak.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <random>
 
@@ -15,6 +16,44 @@ namespace {
 
 constexpr std::int64_t kSmallModelBytes = 2'000'000'000;
 constexpr std::int64_t kDefaultContext = 4096;
+
+// Puts an answer together as it comes.
+class TextSink : public AnswerSink {
+ public:
+  TextSink(Answer& answer, const Tokenizer& tokenizer, const std::function<void(std::string_view)>& on_text)
+      : answer_(answer), decoder_(tokenizer), on_text_(on_text) {}
+
+  bool wanted() override { return !interrupt_requested(); }
+  void on_prompt(std::int64_t /*known_tokens*/) override {
+    answer_.generated.prompt_seconds = seconds_since(begun_);
+    begun_ = Clock::now();
+  }
+  bool on_token(const TokenChoice& choice) override {
+    answer_.generated.tokens.push_back(choice.token);
+    give(decoder_.push(choice.token));
+    return !interrupt_requested();
+  }
+  void on_finish(FinishReason reason) override {
+    give(decoder_.finish());
+    answer_.generated.reason = reason;
+    answer_.generated.answer_seconds = seconds_since(begun_);
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static double seconds_since(Clock::time_point begun) {
+    return std::chrono::duration<double>(Clock::now() - begun).count();
+  }
+  void give(const std::string& text) {
+    answer_.text += text;
+    if (!text.empty()) on_text_(text);
+  }
+
+  Answer& answer_;
+  StreamDecoder decoder_;
+  const std::function<void(std::string_view)>& on_text_;
+  Clock::time_point begun_ = Clock::now();
+};
 
 }  // namespace
 
@@ -39,6 +78,8 @@ void add_speak_options(CLI::App& command, SpeakOptions& options) {
       ->transform(CLI::CheckedTransformer(kQuantizations).description(""));
   command.add_option("--context", options.context,
                      "Tokens of prompt and answer together; absent: the model's limit, at most 4096");
+  command.add_flag("--no-prompt-lookup", options.no_prompt_lookup,
+                   "Do not guess ahead at temperature 0 (guesses change the speed only, never the answer)");
 }
 
 void settle(SpeakOptions& options) {
@@ -78,8 +119,12 @@ std::optional<fs::path> adapter_of(const SpeakOptions& options) {
   return options.adapter;
 }
 
-Session open_session(const SpeakOptions& options, const Model& model) {
-  return {model, context_of(options, model.config), activation_type(Compute::kAuto)};
+std::unique_ptr<Engine> open_engine(const SpeakOptions& options, const Model& model) {
+  EngineOptions engine;
+  engine.context = context_of(options, model.config);
+  engine.act = activation_type(Compute::kAuto);
+  engine.prompt_lookup = !options.no_prompt_lookup;
+  return std::make_unique<Engine>(model, std::vector<LoraTable>{lora_table_of(model)}, engine);
 }
 
 double Answer::tokens_per_second() const {
@@ -87,25 +132,21 @@ double Answer::tokens_per_second() const {
   return count > 0 && generated.answer_seconds > 0 ? count / generated.answer_seconds : 0;
 }
 
-Answer stream_answer(Session& session, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
+Answer stream_answer(Engine& engine, std::int64_t adapter, const Tokenizer& tokenizer, std::vector<TokenId> prompt,
                      const SpeakOptions& options, const std::vector<TokenId>& stops,
                      const std::function<void(std::string_view)>& on_text) {
-  if (static_cast<std::int64_t>(prompt.size()) >= session.capacity()) {
-    throw UserError(
-        "[prompt] has {} tokens and the context {}, which must hold the answer too; shorten it or raise --context",
-        prompt.size(), session.capacity());
-  }
+  SequenceRequest request;
+  request.prompt = std::move(prompt);
+  request.adapter = adapter;
+  request.sampler = options.sampler;
+  request.max_new_tokens = options.max_tokens;
+  request.stop_tokens = stops;
+  engine.check(request);
   Answer answer;
-  StreamDecoder decoder(tokenizer);
-  const auto give = [&](const std::string& text) {
-    answer.text += text;
-    if (!text.empty()) on_text(text);
-  };
-  answer.generated = generate(session, prompt, {options.sampler, options.max_tokens, stops}, [&](TokenId token) {
-    give(decoder.push(token));
-    return !interrupt_requested();
-  });
-  give(decoder.finish());
+  answer.generated.prompt_tokens = std::ssize(request.prompt);
+  const auto sink = std::make_shared<TextSink>(answer, tokenizer, on_text);
+  engine.add(std::move(request), sink);
+  while (!engine.idle()) engine.step();
   return answer;
 }
 

@@ -3,11 +3,12 @@
 
 #include <CLI/CLI.hpp>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include "generate/generator.h"
+#include "generate/engine.h"
 #include "token/tokenizer.h"
 
 namespace attune {
@@ -19,6 +20,7 @@ struct SpeakOptions {
   std::optional<std::uint64_t> seed;  // absent: another one each time
   std::int64_t max_tokens = 512;
   std::int64_t context = 0;  // 0: see context_of()
+  bool no_prompt_lookup = false;
 };
 
 void add_speak_options(CLI::App& command, SpeakOptions& options);
@@ -39,7 +41,8 @@ void require_chat_template(const fs::path& folder, const std::string& instead);
 
 std::optional<fs::path> adapter_of(const SpeakOptions& options);
 
-Session open_session(const SpeakOptions& options, const Model& model);
+// What answers, one question at a time. Its adapter 0 is what is attached to the model now, if anything.
+std::unique_ptr<Engine> open_engine(const SpeakOptions& options, const Model& model);
 
 struct Answer {
   Generated generated;
@@ -47,8 +50,9 @@ struct Answer {
   double tokens_per_second() const;  // of the answer; 0 when there is nothing to measure
 };
 
-// Continues `prompt`; on_text receives the text piece by piece. Ctrl-C ends the answer (see base/interrupt.h).
-Answer stream_answer(Session& session, const Tokenizer& tokenizer, std::span<const TokenId> prompt,
+// Continues `prompt`, with the adapter (0) or without (-1); on_text receives the text piece by piece. Ctrl-C ends the
+// answer (see base/interrupt.h). UserError when the prompt is too long.
+Answer stream_answer(Engine& engine, std::int64_t adapter, const Tokenizer& tokenizer, std::vector<TokenId> prompt,
                      const SpeakOptions& options, const std::vector<TokenId>& stops,
                      const std::function<void(std::string_view)>& on_text);
 

@@ -12,9 +12,4 @@ ChatModel::ChatModel(const fs::path& model_folder, Quantization quantization,
   if (adapter_folder) adapter = Adapter::load(model, *adapter_folder, false);
 }
 
-void ChatModel::use_adapter(bool on) {
-  if (on && adapter) adapter->attach(model);
-  if (!on) Adapter::detach(model);
-}
-
 }  // namespace attune

@@ -13,7 +13,7 @@
 
 namespace attune {
 
-// Not movable: the adapter and sessions point to the model.
+// Not movable: the adapter and the engines point to the model.
 struct ChatModel {
   Model model;
   std::unique_ptr<Tokenizer> tokenizer;
@@ -24,8 +24,6 @@ struct ChatModel {
   ChatModel(const fs::path& model_folder, Quantization quantization, const std::optional<fs::path>& adapter_folder);
   ChatModel(const ChatModel&) = delete;
   ChatModel& operator=(const ChatModel&) = delete;
-
-  void use_adapter(bool on);           // on needs an adapter
 };
 
 }  // namespace attune

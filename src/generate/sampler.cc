@@ -7,50 +7,101 @@
 #include "base/error.h"
 
 namespace attune {
+namespace {
 
-Sampler::Sampler(const SamplerOptions& options) : options_(options), rng_{options.seed, 0x5A3Bu, 0} {
-  if (!(options.temperature >= 0)) throw UserError("[temperature] expected 0 or more, got {}", options.temperature);
+// Tokens so unlikely (e^-60) add nothing to a sum of doubles.
+constexpr double kNegligible = -60.0;
+constexpr std::size_t kSortedAtOnce = 64;
+
+}  // namespace
+
+Sampler::Sampler(const SamplerOptions& options, const Penalties& penalties)
+    : options_(options), penalties_(penalties), rng_{options.seed, 0x5A3Bu, 0} {
+  if (!(options.temperature >= 0) || std::isinf(options.temperature)) {
+    throw UserError("[temperature] expected 0 or more, got {}", options.temperature);
+  }
   if (options.top_k < 0) throw UserError("[top-k] expected 0 (off) or more, got {}", options.top_k);
-  if (!(options.top_p > 0 && options.top_p <= 1)) throw UserError("[top-p] expected a value above 0, at most 1, got {}", options.top_p);
-  if (!(options.min_p >= 0 && options.min_p < 1)) throw UserError("[min-p] expected a value from 0, below 1, got {}", options.min_p);
+  if (!(options.top_p > 0 && options.top_p <= 1))
+    throw UserError("[top-p] expected a value above 0, at most 1, got {}", options.top_p);
+  if (!(options.min_p >= 0 && options.min_p < 1))
+    throw UserError("[min-p] expected a value from 0, below 1, got {}", options.min_p);
 }
 
 std::int32_t Sampler::sample(std::span<const float> logits) {
+  if (!penalties_.any()) return draw(logits);
+  penalized_.assign(logits.begin(), logits.end());
+  for (const auto& [token, count] : chosen_) {
+    penalized_[static_cast<std::size_t>(token)] -=
+        static_cast<float>(penalties_.presence + penalties_.frequency * static_cast<double>(count));
+  }
+  const std::int32_t token = draw(penalized_);
+  ++chosen_[token];
+  return token;
+}
+
+// Makes the first `count` of order_ the likeliest tokens, likeliest first. A token is seldom looked for far down, so
+// sorting the whole vocabulary would be waste.
+void Sampler::sort_until(std::span<const float> logits, std::size_t count) {
+  if (count <= sorted_) return;
   const auto greater = [&](std::int32_t a, std::int32_t b) {
     const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
     return x > y || (x == y && a < b);
   };
-  if (options_.temperature == 0) {
-    return static_cast<std::int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  }
+  count = std::min(order_.size(), std::max(count, sorted_ * 4));
+  std::partial_sort(order_.begin() + static_cast<std::ptrdiff_t>(sorted_),
+                    order_.begin() + static_cast<std::ptrdiff_t>(count), order_.end(), greater);
+  sorted_ = count;
+}
+
+std::int32_t Sampler::draw(std::span<const float> logits) {
+  const auto best = std::max_element(logits.begin(), logits.end());
+  if (options_.temperature == 0) return static_cast<std::int32_t>(best - logits.begin());
   order_.resize(logits.size());
   std::iota(order_.begin(), order_.end(), 0);
-  std::size_t kept = logits.size();
-  if (options_.top_k > 0) kept = std::min(kept, static_cast<std::size_t>(options_.top_k));
-  std::partial_sort(order_.begin(), order_.begin() + static_cast<std::ptrdiff_t>(kept), order_.end(), greater);
+  sorted_ = 0;
+  const double highest = *best;
+  const auto weight = [&](std::size_t token) {
+    const double exponent = (logits[token] - highest) / options_.temperature;
+    return exponent < kNegligible ? 0.0 : std::exp(exponent);
+  };
+  const auto weight_of_rank = [&](std::size_t rank) {
+    sort_until(logits, std::max(rank + 1, kSortedAtOnce));
+    return weight(static_cast<std::size_t>(order_[rank]));
+  };
 
-  const double highest = logits[static_cast<std::size_t>(order_[0])];
-  probabilities_.resize(kept);
+  std::size_t kept = logits.size();
   double sum = 0;
-  for (std::size_t i = 0; i < kept; ++i) {
-    probabilities_[i] = std::exp((logits[static_cast<std::size_t>(order_[i])] - highest) / options_.temperature);
-    sum += probabilities_[i];
+  if (options_.top_k > 0) {
+    kept = std::min(kept, static_cast<std::size_t>(options_.top_k));
+    for (std::size_t rank = 0; rank < kept; ++rank) sum += weight_of_rank(rank);
+  } else {
+    for (std::size_t token = 0; token < kept; ++token) sum += weight(token);
   }
   if (options_.top_p < 1) {
     double cumulative = 0;
     std::size_t nucleus = 0;
-    while (nucleus < kept && cumulative < options_.top_p * sum) cumulative += probabilities_[nucleus++];
+    while (nucleus < kept && cumulative < options_.top_p * sum) cumulative += weight_of_rank(nucleus++);
     kept = std::max<std::size_t>(nucleus, 1);
+    sum = cumulative;
   }
-  if (options_.min_p > 0) {   // the largest weight is exp(0) = 1
-    while (kept > 1 && probabilities_[kept - 1] < options_.min_p) --kept;
+  if (options_.min_p > 0) {  // the largest weight is exp(0) = 1
+    std::size_t likely = 1;
+    double cumulative = weight_of_rank(0);
+    for (; likely < kept; ++likely) {
+      const double next = weight_of_rank(likely);
+      if (next < options_.min_p) break;
+      cumulative += next;
+    }
+    kept = likely;
+    sum = cumulative;
   }
-  sum = std::accumulate(probabilities_.begin(), probabilities_.begin() + static_cast<std::ptrdiff_t>(kept), 0.0);
   double point = rng_.uniform() * sum;
-  for (std::size_t i = 0; i < kept; ++i) {
-    point -= probabilities_[i];
-    if (point < 0) return order_[i];
+  for (std::size_t rank = 0; rank < kept; ++rank) {
+    point -= weight_of_rank(rank);
+    if (point < 0) return order_[rank];
   }
+  // Rounding alone leads here.
+  sort_until(logits, kept);
   return order_[kept - 1];
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "base/rng.h"
@@ -17,18 +18,31 @@ struct SamplerOptions {
   std::uint64_t seed = 0;
 };
 
+// Taken from the logit of every token of the answer so far, as OpenAI defines them: `presence` once, `frequency` for
+// each time it was chosen.
+struct Penalties {
+  double frequency = 0.0, presence = 0.0;
+  bool any() const { return frequency != 0 || presence != 0; }
+};
+
 // The filters apply in transformers' order: temperature, top-k, top-p, min-p; the most likely token always remains.
 // Equal logits are ordered by id, so a seed means the same text everywhere.
 class Sampler {
  public:
-  explicit Sampler(const SamplerOptions& options);   // UserError for values out of range
+  explicit Sampler(const SamplerOptions& options, const Penalties& penalties = {});  // UserError for values out of range
   std::int32_t sample(std::span<const float> logits);
 
  private:
+  std::int32_t draw(std::span<const float> logits);
+  void sort_until(std::span<const float> logits, std::size_t count);
+
   SamplerOptions options_;
+  Penalties penalties_;
   Rng rng_;
-  std::vector<std::int32_t> order_;                  // reused from token to token
-  std::vector<double> probabilities_;
+  std::unordered_map<std::int32_t, std::int64_t> chosen_;  // counts, when there are penalties
+  std::vector<float> penalized_;                           // these and the following: reused from token to token
+  std::vector<std::int32_t> order_;
+  std::size_t sorted_ = 0;                                 // so many of order_ are the likeliest tokens, in order
 };
 
 }  // namespace attune

@@ -126,6 +126,12 @@ class Generate(Cli):
         self.assertLessEqual(result["tokens"], 12)
         self.assertEqual(result["finish_reason"], "length" if result["tokens"] == 12 else "stop")
 
+    def test_prompt_lookup_does_not_show(self):
+        prompt = " ".join(toy.WORDS[:12] * 2)
+        options = ("--temperature", 0, "--raw", "--json", "--max-tokens", 30)
+        guessed, plain = (json.loads(self.generate(*options, *more, prompt=prompt)) for more in ((), ("--no-prompt-lookup",)))
+        self.assertEqual(guessed["token_ids"], plain["token_ids"])
+
     def test_seed(self):
         first = self.generate("--temperature", 1.5, "--top-p", 1, "--seed", 7)
         self.assertEqual(first, self.generate("--temperature", 1.5, "--top-p", 1, "--seed", 7))
