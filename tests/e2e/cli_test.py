@@ -128,7 +128,7 @@ class Generate(Cli):
 
     def test_prompt_lookup_does_not_show(self):
         prompt = " ".join(toy.WORDS[:12] * 2)
-        options = ("--temperature", 0, "--raw", "--json", "--max-tokens", 30)
+        options = ("--temperature", 0, "--raw", "--json")
         guessed, plain = (json.loads(self.generate(*options, *more, prompt=prompt)) for more in ((), ("--no-prompt-lookup",)))
         self.assertEqual(guessed["token_ids"], plain["token_ids"])
 

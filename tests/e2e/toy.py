@@ -48,10 +48,10 @@ def write_texts():
             file.write(json.dumps({"messages": turns}) + "\n")
 
 
-def make_base(program):
-    """base/model in the current folder."""
+def make_base(program, steps=3):
+    """base/model in the current folder. After a hundred steps it repeats one word at temperature 0, without end."""
     write_texts()
-    Path("base.yaml").write_text(PRETRAIN)
+    Path("base.yaml").write_text(PRETRAIN.replace("max_steps: 3", f"max_steps: {steps}"))
     attune(program, "pretrain", "base.yaml")
 
 

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Load on attune serve: one client, then many at once, each asking again as soon as it has its answer.
+
+    bench/serve_load.py PROGRAM [--model assets/tiny] [--clients 64] [--seconds 60]
+
+Prints tokens per second and latencies of both; exits 1 when a request failed or many clients together got less than
+`--gain` times the tokens per second of one.
+"""
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+WORDS = "the sea is calm and the wind is in the sails of our small ship while we sing about fish and gold".split()
+
+
+class Client:
+    """One connection that is kept open; a quarter of the answers are streamed."""
+
+    def __init__(self, port, model, number, tokens):
+        self.port, self.model, self.tokens = port, model, tokens
+        self.rng = random.Random(number)
+        self.answers, self.answer_tokens, self.errors, self.seconds = 0, 0, [], []
+
+    async def run(self, until):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 20)
+        try:
+            while time.monotonic() < until:
+                begun = time.monotonic()
+                used = await self.ask(reader, writer)
+                if time.monotonic() <= until:
+                    self.answers += 1
+                    self.answer_tokens += used
+                    self.seconds.append(time.monotonic() - begun)
+        except (OSError, ValueError, asyncio.IncompleteReadError, KeyError) as error:
+            self.errors.append(repr(error))
+        finally:
+            writer.close()
+
+    async def ask(self, reader, writer):
+        stream = self.rng.random() < 0.25
+        request = {"model": self.model, "prompt": " ".join(self.rng.choices(WORDS, k=self.rng.randint(5, 40))),
+                   "max_tokens": self.tokens, "temperature": 0.8, "stream": stream}
+        if stream:
+            request["stream_options"] = {"include_usage": True}
+        body = json.dumps(request).encode()
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                     b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        if not head.startswith("HTTP/1.1 200 "):
+            raise ValueError(head.split("\r\n")[0])
+        length = re.search(r"content-length: (\d+)", head, re.I)
+        if length:
+            return json.loads(await reader.readexactly(int(length.group(1))))["usage"]["completion_tokens"]
+        text = b""
+        while size := int((await reader.readline()).strip(), 16):
+            text += await reader.readexactly(size)
+            await reader.readexactly(2)
+        await reader.readline()
+        events = text.decode().split("\n\n")
+        if events[-2] != "data: [DONE]":
+            raise ValueError("the stream broke off")
+        return json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"]
+
+
+async def load(port, model, count, seconds, tokens):
+    clients = [Client(port, model, number, tokens) for number in range(count)]
+    begun = time.monotonic()
+    await asyncio.gather(*(client.run(begun + seconds) for client in clients))
+    times = sorted(second for client in clients for second in client.seconds)
+    return {"clients": count, "answers": sum(client.answers for client in clients),
+            "tokens_per_second": sum(client.answer_tokens for client in clients) / seconds,
+            "median_seconds": times[len(times) // 2] if times else None,
+            "slowest_of_20_seconds": times[len(times) * 19 // 20] if times else None,
+            "errors": [error for client in clients for error in client.errors]}
+
+
+def main():
+    options = argparse.ArgumentParser()
+    options.add_argument("program")
+    options.add_argument("--model", default=str(Path(__file__).resolve().parents[1] / "assets/tiny"))
+    options.add_argument("--clients", type=int, default=64)
+    options.add_argument("--seconds", type=float, default=60)
+    options.add_argument("--tokens", type=int, default=64)
+    options.add_argument("--gain", type=float, default=3)
+    options.add_argument("--serve-options", default="--parallel 64")
+    options = options.parse_args()
+    server = subprocess.Popen([options.program, "serve", options.model, "--port", "0", *options.serve_options.split()],
+                              stdout=subprocess.PIPE, text=True, env={"OMP_WAIT_POLICY": "passive", **os.environ})
+    try:
+        for line in server.stdout:
+            if ready := re.search(r"^ready +http://[^ ]*:(\d+)/", line):
+                break
+        else:
+            sys.exit("the server did not begin")
+        port, model = int(ready.group(1)), Path(options.model).resolve().name
+        asyncio.run(load(port, model, 1, 1, options.tokens))  # warm
+        one = asyncio.run(load(port, model, 1, options.seconds / 3, options.tokens))
+        many = asyncio.run(load(port, model, options.clients, options.seconds, options.tokens))
+        pages = int(Path(f"/proc/{server.pid}/statm").read_text().split()[1])
+    finally:
+        server.terminate()
+        status = server.wait(60)
+    gain = many["tokens_per_second"] / max(one["tokens_per_second"], 1e-9)
+    print(json.dumps({"one": one, "many": many, "gain": gain, "exit_status": status,
+                      "resident_bytes": pages * os.sysconf("SC_PAGE_SIZE")}, indent=2))
+    if one["errors"] or many["errors"] or status != 0 or gain < options.gain:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
