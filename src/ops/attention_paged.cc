@@ -124,12 +124,22 @@ void attention_paged(TensorView out, TensorView q, TensorView cached_keys, Tenso
             where, "queries of existing rows whose pages reach their positions");
   }
   const auto count = static_cast<std::int64_t>(queries.size());
-  parallel_tasks(count * key_heads, [&](std::int64_t task) {
+  std::int64_t tokens = 0;
+  for (const PagedQuery& query : queries) tokens += query.position + 1;
+  // As in rows_linear.cc: small work is done before a second thread has begun.
+  constexpr std::int64_t kSmall = 1 << 17;
+  const bool small = tokens * q.columns() < kSmall;
+  const auto run = [&](std::int64_t task) {
     float* const scratch = thread_scratch(static_cast<std::size_t>(q.shape[2] + page_tokens));
     HWY_DYNAMIC_DISPATCH(attention_paged_query)
     (out, q, cached_keys, cached_values, queries[static_cast<std::size_t>(task / key_heads)], task % key_heads, params,
      scratch);
-  });
+  };
+  if (small) {
+    for (std::int64_t task = 0; task < count * key_heads; ++task) run(task);
+  } else {
+    parallel_tasks(count * key_heads, run);
+  }
 }
 
 }  // namespace attune

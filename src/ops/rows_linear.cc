@@ -119,8 +119,11 @@ namespace {
 
 void multiply(const RowsProduct& p) {
   const std::int64_t outputs = p.w.rows();
-  constexpr std::int64_t kGrain = 64;  // outputs a task; a multiple of the register blocks
-  parallel_ranges(outputs, kGrain, [&](std::int64_t begin, std::int64_t end) {
+  // Outputs a task; a multiple of the register blocks. What takes some ten microseconds is done before a second thread
+  // has begun.
+  constexpr std::int64_t kSmall = 1 << 18;
+  const std::int64_t grain = p.x.rows() * p.x.columns() * outputs < kSmall ? outputs : 64;
+  parallel_ranges(outputs, grain, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(rows_outputs)(p, begin, end);
   });
 }
