@@ -12,12 +12,22 @@ void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
 void add_pretrain_command(CLI::App& app);
+void add_report_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 
 // In the order of the help page: the path of the data.
-inline constexpr auto kCommands = {add_demo_command,  add_import_command,   add_plan_command,  add_train_command,
-                                   add_chat_command,  add_generate_command, add_serve_command, add_pretrain_command,
-                                   add_bench_command};
+inline constexpr auto kCommands = {
+    add_demo_command,
+    add_import_command,
+    add_plan_command,
+    add_train_command,
+    add_report_command,
+    add_chat_command,
+    add_generate_command,
+    add_serve_command,
+    add_pretrain_command,
+    add_bench_command,
+};
 
 }  // namespace attune

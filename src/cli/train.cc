@@ -1,10 +1,14 @@
 // attune train: a recipe becomes an adapter.
 #include <fmt/format.h>
 
+#include <optional>
+
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "cli/commands.h"
 #include "cli/train_display.h"
+#include "cli/watch.h"
+#include "report/live.h"
 #include "train/finetune.h"
 #include "train/run_folder.h"
 
@@ -12,14 +16,18 @@ namespace attune {
 namespace {
 
 struct Options {
-  std::string recipe, resume;
+  std::string recipe, resume, watch;
   std::vector<std::string> overrides;
-  bool help_recipe = false;
+  bool help_recipe = false, open = false;
 };
 
 void run(const Options& options) {
   if (options.help_recipe) {
     fmt::print("{}", recipe_reference());
+    return;
+  }
+  if (!options.watch.empty()) {
+    watch_run(options.watch);
     return;
   }
   const bool resume = !options.resume.empty();
@@ -34,6 +42,13 @@ void run(const Options& options) {
   watch_interrupts();
   TrainDisplay display;
   fmt::print("run       {}\n", recipe.output);
+  std::optional<LiveReport> live;
+  if (options.open) {
+    live.emplace(recipe.output);
+    fmt::print("watch     {}\n", live->url());
+    std::fflush(stdout);
+    open_in_browser(live->url());
+  }
   const FinetuneResult result = finetune(recipe, resume, display.finetune_callbacks());
   display.end();
   print_summary(result);
@@ -52,6 +67,8 @@ void add_train_command(CLI::App& app) {
   command->add_option("recipe", options->recipe, "YAML file; `model` and `data` alone make a good run");
   command->add_option("--set", options->overrides, "Override a key, e.g. --set train.learning_rate=1e-4")->take_all();
   command->add_option("--resume", options->resume, "Go on with an interrupted run: its folder");
+  command->add_option("--watch", options->watch, "Show the progress of a run that another process trains: its folder");
+  command->add_flag("--open", options->open, "Show the run's report in a browser and keep it up to date; on this machine only");
   command->add_flag("--help-recipe", options->help_recipe, "Every key of a recipe, with its default");
   command->footer("Example: attune train recipe.yaml --set train.num_train_epochs=2");
   command->callback([options] { run(*options); });

@@ -26,6 +26,15 @@ FinetuneStart describe(const RunStart& run, const TrainingData& data) {
   return start;
 }
 
+// How long the rows are, in about 24 bins of a round width.
+Json length_histogram(const TokenizedDataset& data, std::int64_t longest, std::int64_t max_length) {
+  std::int64_t bin = 1;
+  while (bin * 24 < longest) bin *= 2;
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(longest / bin + 1));
+  for (std::int64_t i = 0; i < data.rows(); ++i) counts[static_cast<std::size_t>(data.length(i) / bin)] += 1;
+  return {{"bin", bin}, {"counts", counts}, {"max_length", max_length}};
+}
+
 Json info_of(const Recipe& recipe, const FinetuneStart& start, const std::string& status) {
   return {{"status", status},
           {"model", recipe.model},
@@ -34,6 +43,7 @@ Json info_of(const Recipe& recipe, const FinetuneStart& start, const std::string
           {"conversations", {{"train", start.train_conversations}, {"valid", start.valid_conversations}}},
           {"tokens_per_epoch", {{"all", start.train_tokens}, {"trained", start.trained_tokens}}},
           {"cut", {{"rows", start.cut_rows}, {"tokens", start.cut_tokens}}},
+          {"total_steps", start.run.total_steps},
           {"parameters", {{"trained", start.run.trained_parameters}, {"all", start.run.all_parameters}}},
           {"planned_bytes",
            {{"weights", start.run.memory.weights}, {"adapter", start.run.memory.adapter}, {"gradients", start.run.memory.gradients},
@@ -100,6 +110,7 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   loop.on_start = [&](const RunStart& run) {
     const FinetuneStart start = describe(run, data);
     info = info_of(recipe, start, "running");
+    info["lengths"] = length_histogram(data.train, start.longest_row, recipe.train.max_length);
     write_run_info(folder, info);
     if (callbacks.on_start) callbacks.on_start(start);
   };

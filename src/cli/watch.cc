@@ -1,0 +1,68 @@
+#include "cli/watch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "report/run_record.h"
+
+namespace attune {
+namespace {
+
+std::string details_of(const RunRecord& run) {
+  std::string text;
+  const auto add = [&](const char* form, const Curve& curve) {
+    if (!curve.empty()) text += fmt::format(fmt::runtime(form), curve.back().value);
+  };
+  add("loss {:.3f}", run.loss);
+  add("  held-out {:.3f}", run.eval_loss);
+  add("  lr {:.1e}", run.learning_rate);
+  add("  {:.0f} tok/s", run.tokens_per_second);
+  return text;
+}
+
+}  // namespace
+
+void watch_run(const std::string& folder) {
+  watch_interrupts();
+  std::optional<Progress> progress;
+  RunRecord run = read_run_record(folder);
+  while (true) {
+    const auto status = json_get_or<std::string>(run.info, "status", "", folder);
+    if (!progress && run.total_steps > 0) {
+      progress.emplace("training", "steps", static_cast<std::uint64_t>(run.total_steps),
+                       static_cast<std::uint64_t>(run.last_step));
+    }
+    if (progress) progress->update(static_cast<std::uint64_t>(run.last_step), details_of(run));
+    if (status == "finished" || status == "stopped" || interrupt_requested()) {
+      progress.reset();
+      fmt::print("{}: {}, step {:.0f} of {:.0f}\n", folder, interrupt_requested() ? "goes on" : status, run.last_step,
+                 run.total_steps);
+      return;
+    }
+    std::this_thread::sleep_for(std::chrono::seconds(1));
+    run = read_run_record(folder);
+  }
+}
+
+void open_in_browser(const std::string& url) {
+  std::string program = "xdg-open", address = url;
+  char* arguments[] = {program.data(), address.data(), nullptr};
+  posix_spawn_file_actions_t quiet;
+  posix_spawn_file_actions_init(&quiet);
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    posix_spawn_file_actions_addopen(&quiet, stream, "/dev/null", stream == STDIN_FILENO ? O_RDONLY : O_WRONLY, 0);
+  }
+  pid_t child = 0;
+  posix_spawnp(&child, program.c_str(), &quiet, nullptr, arguments, environ);
+  posix_spawn_file_actions_destroy(&quiet);
+}
+
+}  // namespace attune
