@@ -249,6 +249,7 @@ Response HttpClient::State::exchange(const Request& request, const std::string& 
   set(CURLOPT_USERAGENT, options.user_agent.c_str());
   set(CURLOPT_ERRORBUFFER, reason);
   set(CURLOPT_NOSIGNAL, 1L);
+  set(CURLOPT_FRESH_CONNECT, request.never_twice ? 1L : 0L);
   set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_seconds * 1000));
   set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.total_seconds * 1000));
   set(CURLOPT_LOW_SPEED_LIMIT, 1L);

@@ -52,6 +52,10 @@ struct Request {
   RequestBody body;      // sent with its exact Content-Length
   Redirects redirects = Redirects::kNever;
 
+  // On a connection of its own. libcurl sends a request again when a connection that it had kept turns out to be dead, though
+  // the server may have acted on it: for requests that must not happen twice.
+  bool never_twice = false;
+
   double connect_seconds = 10;                             // to reach the server
   double stall_seconds = 60;                               // without a single byte in either direction; whole seconds
   double total_seconds = 0;                                // for the whole exchange; 0: no limit
