@@ -12,8 +12,11 @@ void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
 void add_pretrain_command(CLI::App& app);
+void add_pull_command(CLI::App& app);
+void add_push_command(CLI::App& app);
 void add_report_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
+void add_sync_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 
 // In the order of the help page: the path of the data.
@@ -26,6 +29,9 @@ inline constexpr auto kCommands = {
     add_chat_command,
     add_generate_command,
     add_serve_command,
+    add_push_command,
+    add_pull_command,
+    add_sync_command,
     add_pretrain_command,
     add_bench_command,
 };

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/train_display.h"
+#include "hub/pull.h"
 #include "plan/plan_json.h"
 #include "token/chat_template.h"
 #include "train/key_value.h"
@@ -145,7 +146,8 @@ void print_buffers(const Plan& plan) {
 }
 
 void run(const Options& options) {
-  const Recipe recipe = recipe_of(options);
+  Recipe recipe = recipe_of(options);
+  recipe.model = resolve_model(recipe.model).string();
   const ModelSource model = read_model_source(recipe.model);
   const auto data = data_of(options, recipe);
   const Plan plan = make_plan(model, recipe, data ? &*data : nullptr);

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "hub/pull.h"
 #include "token/stream_decoder.h"
 #include "train/run_plan.h"
 
@@ -60,7 +61,7 @@ class TextSink : public AnswerSink {
 void add_speak_options(CLI::App& command, SpeakOptions& options) {
   static const std::map<std::string, Quantization> kQuantizations = {
       {"none", Quantization::kNone}, {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}};
-  command.add_option("MODEL", options.model, "Folder of the model, as Hugging Face writes it")->required();
+  command.add_option("MODEL", options.model, "Folder of the model, as Hugging Face writes it, or a pulled repository")->required();
   command.add_option("--adapter", options.adapter, "Folder of an adapter for it, e.g. runs/NAME/adapter");
   command.add_option("--temperature", options.sampler.temperature, "0: always the most likely token")
       ->capture_default_str();
@@ -89,6 +90,8 @@ void settle(SpeakOptions& options) {
   }
   options.sampler.seed = options.seed ? *options.seed : std::random_device()();
   Sampler{options.sampler};  // checks the others
+  options.model = resolve_model(options.model).string();
+  options.adapter = resolve_model(options.adapter).string();
   if (!fs::is_directory(options.model)) {
     throw UserError("[{}] there is no such folder; expected a model as Hugging Face writes it", options.model);
   }

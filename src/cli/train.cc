@@ -7,7 +7,9 @@
 #include "base/interrupt.h"
 #include "cli/commands.h"
 #include "cli/train_display.h"
+#include "cli/train_hub.h"
 #include "cli/watch.h"
+#include "hub/pull.h"
 #include "report/live.h"
 #include "train/finetune.h"
 #include "train/run_folder.h"
@@ -39,7 +41,9 @@ void run(const Options& options) {
   }
   Recipe recipe = resume ? open_run_folder(options.resume) : load_recipe(options.recipe, options.overrides);
   if (resume) recipe.output = options.resume;   // the folder may have been moved
+  recipe.model = resolve_model(recipe.model).string();
   watch_interrupts();
+  const auto hub = TrainHub::from(recipe);
   TrainDisplay display;
   fmt::print("run       {}\n", recipe.output);
   std::optional<LiveReport> live;
@@ -49,9 +53,19 @@ void run(const Options& options) {
     std::fflush(stdout);
     open_in_browser(live->url());
   }
-  const FinetuneResult result = finetune(recipe, resume, display.finetune_callbacks());
+  FinetuneCallbacks callbacks = display.finetune_callbacks();
+  if (hub) hub->connect(callbacks);
+  FinetuneResult result;
+  try {
+    result = finetune(recipe, resume, callbacks);
+  } catch (const UserError&) {
+    display.end();
+    if (hub) hub->stop();
+    throw;
+  }
   display.end();
   print_summary(result);
+  if (hub) hub->finish(result);
   if (recipe.finetune == Finetune::kLora) {
     fmt::print("next      attune chat {} --adapter {}\n", recipe.model, result.output.string());
   } else {

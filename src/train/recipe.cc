@@ -22,7 +22,7 @@ Choice init_choice(std::string& field) {
 // Model, data and adapter.
 std::vector<Key> own_keys(Recipe& r) {
   return {
-      {"model", &r.model, "Folder of the base model, as Hugging Face writes it. Required."},
+      {"model", &r.model, "Folder of the base model, as Hugging Face writes it, or the name of a repository that `attune pull` got. Required."},
       {"data", &r.data,
        "Folders or files of conversations (JSONL), as `attune import` writes them. Required."},
       {"output", &r.output, "Folder of the run. Absent: `runs/` and the name of the recipe file."},
@@ -81,10 +81,27 @@ std::vector<Key> eval_keys(EvalRecipe& r) {
   };
 }
 
+std::vector<Key> hub_keys(HubRecipe& r) {
+  return {
+      {"hub.repo", &r.repo,
+       "Repository of the Hub that the run is pushed to, e.g. `me/pete`, made when missing. Absent: nothing is sent. The token "
+       "comes from HF_TOKEN or the Hub's token file. Pushing never stops or slows the run: what cannot be sent waits in the run "
+       "folder for `attune sync RUN`."},
+      {"hub.strategy", choice(r.strategy, {"every_save", "best", "end"}),
+       "What is pushed: each checkpoint, those that are the best so far on held-out data, or the result. One commit each."},
+      {"hub.private", &r.is_private, "Whether a repository that is made now is private."},
+      {"hub.branch_per_step", &r.branch_per_step, "A branch `step-000100` at each commit, to go on from."},
+      {"hub.tag_per_step", &r.tag_per_step, "A tag `step-000100` at each commit, to load it by."},
+      {"hub.base_model", &r.base_model,
+       "Repository of the base model, for the model card. Absent: found out where the folder tells."},
+      {"hub.license", &r.license, "License of what is pushed, as the Hub names it. Absent: the base model's where its card tells."},
+  };
+}
+
 // All of them, in the order of the file.
 std::vector<Key> keys_of(Recipe& r) {
   std::vector<Key> keys = own_keys(r);
-  for (std::vector<Key> group : {train_keys(r.train), eval_keys(r.eval), save_keys(r.save)}) {
+  for (std::vector<Key> group : {train_keys(r.train), eval_keys(r.eval), save_keys(r.save), hub_keys(r.hub)}) {
     std::move(group.begin(), group.end(), std::back_inserter(keys));
   }
   return keys;
@@ -98,7 +115,6 @@ const std::vector<RefusedKey>& refused_keys() {
       {"lora.layers_to_transform", "",
        "not supported; write the layers as a regular expression in lora.target_modules"},
       {"track", "", "tracking servers are not supported; remove it and read metrics.jsonl in the run folder"},
-      {"hub", "", "pushing to a hub is not supported; remove it and upload the adapter folder yourself"},
       {"eval.style", "false", "style is not measured while training; remove it"},
       {"eval.forgetting", "false", "forgetting is not measured while training; remove it"},
       {"eval.leak", "false", "leaks are not measured while training; remove it"},
@@ -117,6 +133,11 @@ void check_together(const Recipe& recipe, const std::string& where, KeysRead& re
   if (!read.place_of.contains("data")) {
     complain(where,
              "data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
+  }
+  for (const auto& [name, place] : read.place_of) {
+    if (name.starts_with("hub.") && recipe.hub.repo.empty()) {
+      complain(place, fmt::format("{}: expected hub.repo beside it; e.g. repo: me/my-model", name));
+    }
   }
   if (recipe.finetune != Finetune::kFull) return;
   for (const auto& [name, place] : read.place_of) {
@@ -249,7 +270,8 @@ std::string to_yaml(const Recipe& recipe) {
   std::vector<Key> keys = keys_of(copy);
   std::erase_if(keys, [&](const Key& key) {
     return (copy.finetune == Finetune::kFull && key.name.starts_with("lora.")) ||
-           (copy.output.empty() && key.name == "output");
+           (copy.output.empty() && key.name == "output") || (copy.hub.repo.empty() && key.name.starts_with("hub.")) ||
+           (copy.hub.base_model.empty() && key.name == "hub.base_model") || (copy.hub.license.empty() && key.name == "hub.license");
   });
   return write_keys(keys);
 }

@@ -56,6 +56,18 @@ struct SaveRecipe {
   std::int64_t save_total_limit = 2;  // older checkpoints are removed; 0: keep all
 };
 
+enum class HubStrategy : std::uint8_t { kEverySave, kBest, kEnd };
+
+// Pushing to the Hub while training; src/hub/ does it, cli connects the two.
+struct HubRecipe {
+  std::string repo;  // empty: nothing is pushed
+  HubStrategy strategy = HubStrategy::kEverySave;
+  bool is_private = true;
+  bool branch_per_step = false, tag_per_step = true;
+  std::string base_model;  // its repository, for the card; empty: found out
+  std::string license;
+};
+
 struct Recipe {
   std::string model;              // folder
   std::vector<std::string> data;  // folders or files of conversations
@@ -68,6 +80,7 @@ struct Recipe {
   TrainRecipe train;
   EvalRecipe eval;
   SaveRecipe save;
+  HubRecipe hub;
 };
 
 // Equal in every key.

@@ -178,12 +178,11 @@ TEST(Recipe, WhatThisBuildCannotHonourIsUnsupported) {
   EXPECT_EQ(refusal<Unsupported>(kShort + "track: {mlflow: databricks}\n"),
             "[r.yaml:3] track: tracking servers are not supported; remove it and read metrics.jsonl in the "
             "run folder");
-  EXPECT_EQ(
-      refusal<Unsupported>(kShort + "hub:\n  repo: a/b\n"),
-      "[r.yaml:3] hub: pushing to a hub is not supported; remove it and upload the adapter folder yourself");
+  EXPECT_EQ(refusal<Unsupported>(kShort + "eval:\n  leak: true\n"),
+            "[r.yaml:4] eval.leak: leaks are not measured while training; remove it");
   // With another kind of problem beside it, it is a plain UserError.
   EXPECT_THROW(
-      try { parse(kShort + "hub: x\nnonsense: 1\n"); } catch (const Unsupported&){}, UserError);
+      try { parse(kShort + "lora: {bias: all}\nnonsense: 1\n"); } catch (const Unsupported&){}, UserError);
 }
 
 TEST(Recipe, WhatIsNotPlainYamlIsRefused) {
@@ -238,6 +237,18 @@ TEST(Recipe, TheWrittenRecipeReadsBackEqual) {
 
   const Recipe full = parse(kShort + "finetune: full\n");
   EXPECT_TRUE(parse(to_yaml(full)) == full);
+}
+
+TEST(Recipe, HubKeysNeedARepository) {
+  EXPECT_EQ(refusal(kShort + "hub: {strategy: best}\n"), "[r.yaml:3] hub.strategy: expected hub.repo beside it; e.g. repo: me/my-model");
+  const Recipe recipe = parse(kShort + "hub: {repo: me/pete, strategy: end, private: false, branch_per_step: true}\n");
+  EXPECT_EQ(recipe.hub.repo, "me/pete");
+  EXPECT_EQ(recipe.hub.strategy, HubStrategy::kEnd);
+  EXPECT_FALSE(recipe.hub.is_private);
+  EXPECT_TRUE(recipe.hub.branch_per_step);
+  EXPECT_TRUE(recipe.hub.tag_per_step);
+  EXPECT_TRUE(parse(to_yaml(recipe)) == recipe);
+  EXPECT_EQ(to_yaml(parse(kShort)).find("hub"), std::string::npos);
 }
 
 TEST(Recipe, FileGivesTheRunItsName) {
