@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 #include <map>
 #include <optional>
@@ -11,6 +11,7 @@
 #include "cli/hub_session.h"
 #include "hub/background.h"
 #include "hub/card_check.h"
+#include "report/run_record.h"
 #include "train/run_folder.h"
 
 namespace attune {
@@ -23,16 +24,11 @@ std::int64_t step_of(const fs::path& checkpoint) {
   return json_require<std::int64_t>(parse_json(read_file(where), where), "step", where);
 }
 
-// The lowest held-out loss up to a step, as the run wrote it down.
-double best_loss(const fs::path& metrics, std::int64_t last_step) {
+// The lowest held-out loss of the steps from the first to `last_step`, as the run wrote it down.
+double best_loss(const fs::path& run, std::int64_t last_step) {
   double best = std::numeric_limits<double>::infinity();
-  if (!fs::exists(metrics)) return best;
-  const std::string text = read_file(metrics);
-  for (std::size_t begin = 0, end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) {
-    const Json line = parse_json(std::string_view(text).substr(begin, end - begin), metrics.string());
-    const auto loss = json_get<double>(line, "eval_loss", metrics.string());
-    const auto step = json_get<std::int64_t>(line, "step", metrics.string());
-    if (loss && step && *step > 0 && *step <= last_step) best = std::min(best, *loss);
+  for (const Point& point : read_run_record(run).eval_loss) {
+    if (point.step > 0 && point.step <= static_cast<double>(last_step)) best = std::min(best, point.value);
   }
   return best;
 }
@@ -73,7 +69,7 @@ struct TrainHub::State {
   // A run that was killed between a checkpoint and its push makes up for it.
   void catch_up() {
     const std::int64_t last = last_spooled_step(run);
-    best = best_loss(run / "metrics.jsonl", last);
+    best = best_loss(run, last);
     if (strategy != HubStrategy::kEverySave || !fs::is_directory(run / "checkpoints")) return;
     std::map<std::int64_t, fs::path> missed;
     for (const auto& entry : fs::directory_iterator(run / "checkpoints")) {

@@ -34,13 +34,6 @@ std::string_view unquote(std::string_view text) {
   return text;
 }
 
-bool equal_without_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-    return lower(x) == lower(y);
-  });
-}
-
 // A whole number of at most nine digits.
 std::optional<double> seconds_from(std::string_view text) {
   unsigned value = 0;

@@ -4,12 +4,14 @@
 
 namespace attune {
 
-std::optional<std::string> Headers::get(std::string_view name) const {
+bool equal_without_case(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+std::optional<std::string> Headers::get(std::string_view name) const {
   for (const auto& [field, value] : fields_) {
-    const bool same = std::equal(field.begin(), field.end(), name.begin(), name.end(),
-                                 [&](char a, char b) { return lower(a) == lower(b); });
-    if (same) return value;
+    if (equal_without_case(field, name)) return value;
   }
   return std::nullopt;
 }

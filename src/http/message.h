@@ -15,6 +15,9 @@
 
 namespace attune {
 
+// Whether two field names (or other tokens of the protocol) are the same but for the case of ASCII letters.
+bool equal_without_case(std::string_view a, std::string_view b);
+
 // Header fields in order; names compare without case, as RFC 9110 has it.
 class Headers {
  public:

@@ -1,38 +1,14 @@
 #include "hub/digests.h"
 
-#include <openssl/evp.h>
-
 #include <fstream>
 
-#include "base/digest.h"
 #include "base/error.h"
 
 namespace attune {
 
-struct GitBlobDigest::State {
-  EVP_MD_CTX* context = EVP_MD_CTX_new();
-  ~State() { EVP_MD_CTX_free(context); }
-};
-
-GitBlobDigest::GitBlobDigest(std::uint64_t length) : state_(std::make_unique<State>()) {
-  if (state_->context == nullptr || EVP_DigestInit_ex(state_->context, EVP_sha1(), nullptr) != 1) {
-    throw InternalError("[sha1] OpenSSL refused to start a digest");
-  }
+GitBlobDigest::GitBlobDigest(std::uint64_t length) : Digest(DigestKind::kSha1) {
   const std::string head = fmt::format("blob {}", length);
   update(std::string_view(head.c_str(), head.size() + 1));  // with the zero byte
-}
-
-GitBlobDigest::~GitBlobDigest() = default;
-
-void GitBlobDigest::update(std::string_view bytes) { EVP_DigestUpdate(state_->context, bytes.data(), bytes.size()); }
-
-std::string GitBlobDigest::hex() {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned length = 0;
-  EVP_DigestFinal_ex(state_->context, digest, &length);
-  std::string text;
-  for (unsigned i = 0; i < length; ++i) text += fmt::format("{:02x}", digest[i]);
-  return text;
 }
 
 std::string git_blob_oid(std::string_view bytes) {

@@ -3,25 +3,18 @@
 
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <string>
 #include <string_view>
 
+#include "base/digest.h"
 #include "base/file.h"
 
 namespace attune {
 
 // git's name of a blob: SHA-1 of "blob LENGTH\0" and the bytes. Incremental; the length must be known at the start.
-class GitBlobDigest {
+class GitBlobDigest : public Digest {
  public:
   explicit GitBlobDigest(std::uint64_t length);
-  ~GitBlobDigest();
-  void update(std::string_view bytes);
-  std::string hex();  // 40 digits; the object must not be used afterwards
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
 };
 
 std::string git_blob_oid(std::string_view bytes);

@@ -32,25 +32,6 @@ namespace HWY_NAMESPACE {
 namespace {
 
 template <typename T>
-HWY_INLINE float dot(const T* a, const T* b, std::int64_t count) {
-  const F32 d;
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  auto s0 = hn::Zero(d), s1 = hn::Zero(d);
-  std::int64_t i = 0;
-  for (; i + 2 * step <= count; i += 2 * step) {
-    s0 = hn::MulAdd(load(d, a + i), load(d, b + i), s0);
-    s1 = hn::MulAdd(load(d, a + i + step), load(d, b + i + step), s1);
-  }
-  for (; i + step <= count; i += step) s0 = hn::MulAdd(load(d, a + i), load(d, b + i), s0);
-  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  for (; i < count; ++i) {
-    const OneF32 one;
-    sum += hn::GetLane(hn::Mul(load(one, a + i), load(one, b + i)));
-  }
-  return sum;
-}
-
-template <typename T>
 void decode_as(const DecodePartials& partials, const T* q, const T* keys, const T* values, float scale,
                std::int64_t heads, std::int64_t key_heads, std::int64_t size, std::int64_t block,
                std::int64_t key_head, std::int64_t begin, std::int64_t end) {

@@ -22,23 +22,6 @@ namespace attune {
 namespace HWY_NAMESPACE {
 namespace {
 
-template <typename T>
-HWY_INLINE float dot(const T* a, const T* b, std::int64_t count) {
-  const F32 d;
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  auto s0 = hn::Zero(d), s1 = hn::Zero(d);
-  std::int64_t i = 0;
-  for (; i + 2 * step <= count; i += 2 * step) {
-    s0 = hn::MulAdd(load(d, a + i), load(d, b + i), s0);
-    s1 = hn::MulAdd(load(d, a + i + step), load(d, b + i + step), s1);
-  }
-  for (; i + step <= count; i += step) s0 = hn::MulAdd(load(d, a + i), load(d, b + i), s0);
-  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  const OneF32 one;
-  for (; i < count; ++i) sum += hn::GetLane(hn::Mul(load(one, a + i), load(one, b + i)));
-  return sum;
-}
-
 // One query head. `scratch` holds the output so far [D] and the scores of a page [P].
 template <typename T>
 void head_as(T* out, const T* q, const T* keys, const T* values, const PagedQuery& query, std::int64_t first,

@@ -20,13 +20,6 @@ if chromium() is None:
 
 PROGRAM = None
 PHOTOGRAPHS = None
-TRAIN = """
-model: base/model
-data: talk.jsonl
-output: run
-lora: {r: 4, init_lora_weights: gaussian}
-train: {max_steps: 3, max_length: 64, gradient_accumulation_steps: 1, learning_rate: 0.05}
-"""
 
 
 class Page(unittest.TestCase):
@@ -35,8 +28,7 @@ class Page(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         os.chdir(cls.folder.name)
         toy.make_base(PROGRAM, steps=100)
-        Path("train.yaml").write_text(TRAIN)
-        toy.attune(PROGRAM, "train", "train.yaml")
+        toy.make_adapter(PROGRAM)
         with_positions("base/model", "long", 100000)
         cls.server = Server(PROGRAM, "long", "--context", 100000, "--max-tokens", 24, "--adapter", "pete=run/adapter")
 

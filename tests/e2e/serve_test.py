@@ -26,13 +26,6 @@ import toy
 from server import Server, with_positions
 
 PROGRAM = None
-TRAIN = """
-model: base/model
-data: talk.jsonl
-output: run
-lora: {r: 4, init_lora_weights: gaussian}
-train: {max_steps: 3, max_length: 64, gradient_accumulation_steps: 1, learning_rate: 0.05}
-"""
 # Greedy answers of the toy go on without end; should it be another toy one day, random ones last by chance.
 LASTING = (0, 1.5)
 SAID = [{"role": "user", "content": "the sea is calm"}]
@@ -48,8 +41,7 @@ class Case(unittest.TestCase):
         cls.folder = tempfile.TemporaryDirectory()
         os.chdir(cls.folder.name)
         toy.make_base(PROGRAM, steps=100)
-        Path("train.yaml").write_text(TRAIN)
-        toy.attune(PROGRAM, "train", "train.yaml")
+        toy.make_adapter(PROGRAM)
         shutil.copytree("run/adapter", "second", dirs_exist_ok=True)
         with_positions("base/model", "long", 100000)
 

@@ -16,6 +16,13 @@ model: {vocab_size: 400, hidden_size: 32, intermediate_size: 64, num_hidden_laye
         num_key_value_heads: 2}
 train: {max_steps: 3, per_device_train_batch_size: 2, max_length: 64}
 """
+TRAIN = """
+model: base/model
+data: talk.jsonl
+output: run
+lora: {r: 4, init_lora_weights: gaussian}
+train: {max_steps: 3, max_length: 64, gradient_accumulation_steps: 1, learning_rate: 0.05}
+"""
 WORDS = "the sea is calm and the wind is in the sails of our small ship while we sing about fish and gold".split()
 
 
@@ -53,6 +60,12 @@ def make_base(program, steps=3):
     write_texts()
     Path("base.yaml").write_text(PRETRAIN.replace("max_steps: 3", f"max_steps: {steps}"))
     attune(program, "pretrain", "base.yaml")
+
+
+def make_adapter(program):
+    """run/adapter on base/model in the current folder."""
+    Path("train.yaml").write_text(TRAIN)
+    attune(program, "train", "train.yaml")
 
 
 def json_lines(path):
