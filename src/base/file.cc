@@ -83,6 +83,12 @@ void write_file_atomic(const fs::path& path, std::string_view bytes) {
   file.commit();
 }
 
+void write_private_file_atomic(const fs::path& path, std::string_view bytes) {
+  AtomicFile file(path, 0600);
+  file.write(bytes);
+  file.commit();
+}
+
 void create_folder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -97,8 +103,8 @@ void sync_folder(const fs::path& path) {
   if (folder.fd >= 0) ::fsync(folder.fd);  // some file systems refuse this; the rename is then as durable as it gets
 }
 
-AtomicFile::AtomicFile(fs::path path) : path_(std::move(path)), temporary_(temporary_name(path_)) {
-  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+AtomicFile::AtomicFile(fs::path path, unsigned mode) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+  fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd_ < 0) fail("cannot be written");
   buffer_.reserve(kBufferBytes);
 }

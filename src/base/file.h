@@ -20,6 +20,9 @@ std::string read_file(const fs::path& path, std::uint64_t max_bytes = std::uint6
 // previous file is then untouched and no temporary file stays behind.
 void write_file_atomic(const fs::path& path, std::string_view bytes);
 
+// The same for what only its owner may read: mode 0600 from the first byte on.
+void write_private_file_atomic(const fs::path& path, std::string_view bytes);
+
 // Creates the folder and its parents; UserError when that is not possible.
 void create_folder(const fs::path& path);
 
@@ -30,7 +33,7 @@ void sync_folder(const fs::path& path);
 // destructor removes the temporary file. Not copyable; one thread at a time.
 class AtomicFile {
  public:
-  explicit AtomicFile(fs::path path);
+  explicit AtomicFile(fs::path path, unsigned mode = 0644);   // permissions, before the umask
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;

@@ -1,0 +1,168 @@
+// Street addresses with a house number, in the order of three languages:
+//   Hungarian  Petőfi Sándor utca 12., Kossuth tér 1-3, (1011 Budapest,) Fő u. 14/B
+//   German     Hauptstraße 5, Lange Straße 12a, Marienplatz 1
+//   English    10 Downing Street, 221B Baker St
+// Every name before (after) the number begins with a capital. A postal code and town right before are taken too.
+// Left alone: "a 3. utca", "the 2 main streets", "Street 9 3/4" without a name.
+#include <array>
+#include <utility>
+
+#include "base/utf8.h"
+#include "privacy/characters.h"
+#include "privacy/finding.h"
+
+namespace attune {
+namespace {
+
+struct Word {
+  std::size_t begin, end;
+};
+
+bool is_break(char c) { return std::string_view(" \t\n\r,;:!?()[]\"").find(c) != std::string_view::npos; }
+
+std::vector<Word> words_of(std::string_view text) {
+  std::vector<Word> words;
+  for (std::size_t i = 0; i < text.size();) {
+    if (is_break(text[i])) {
+      ++i;
+      continue;
+    }
+    const std::size_t begin = i;
+    while (i < text.size() && !is_break(text[i])) ++i;
+    words.push_back({begin, i});
+  }
+  return words;
+}
+
+constexpr std::array<std::string_view, 22> kHungarian = {
+    "utca",    "út",    "útja", "tér",    "tere",    "körút", "krt",       "krt.",   "sétány", "köz",   "sor",
+    "rakpart", "fasor", "u.",   "utcája", "körútja", "park",  "lakótelep", "lépcső", "dűlő",   "liget", "ltp."};
+constexpr std::array<std::string_view, 10> kGerman = {"straße", "strasse", "str.", "weg",  "platz",
+                                                      "gasse",  "allee",   "ring", "damm", "ufer"};
+constexpr std::array<std::string_view, 20> kEnglish = {
+    "Street", "St",    "St.", "Road",      "Rd",   "Rd.",   "Avenue", "Ave",     "Ave.",     "Lane",
+    "Ln",     "Drive", "Dr",  "Boulevard", "Blvd", "Court", "Square", "Terrace", "Crescent", "Close"};
+
+template <std::size_t N>
+bool is_one_of(std::string_view word, const std::array<std::string_view, N>& list) {
+  for (const std::string_view one : list) {
+    if (word == one) return true;
+  }
+  return false;
+}
+
+// An upper-case letter of the Latin scripts begins the word.
+bool is_capital(std::string_view word) {
+  if (word.empty()) return false;
+  const char32_t c = decode_utf8(word, 0).code_point;
+  if (c < 0x80) return c >= 'A' && c <= 'Z';
+  if (c < 0x100) return c >= 0xC0 && c <= 0xDE && c != 0xD7;
+  return c < 0x180 && (c >= 0x139 && c <= 0x148 ? c % 2 == 1 : c % 2 == 0);
+}
+
+// "12", "12.", "1-3", "14/B", "5a": bytes of the house number, 0 when the word is none.
+std::size_t house_number(std::string_view word) {
+  std::size_t i = 0;
+  while (i < word.size() && is_digit(word[i])) ++i;
+  if (i == 0 || i > 4) return 0;
+  if (i + 1 < word.size() && (word[i] == '-' || word[i] == '/')) {
+    std::size_t next = i + 1;
+    while (next < word.size() && (is_digit(word[next]) || is_ascii_letter(word[next])) && next - i < 5) ++next;
+    if (next > i + 1) i = next;
+  } else if (i < word.size() && is_ascii_letter(word[i])) {
+    ++i;
+  }
+  const std::size_t end = i;
+  if (i < word.size() && word[i] == '.') ++i;
+  return i == word.size() ? end : 0;
+}
+
+class Finder {
+ public:
+  Finder(std::string_view text, std::vector<Finding>& found) : text_(text), words_(words_of(text)), found_(found) {}
+
+  void run() {
+    std::size_t free = 0;  // words before it are part of an address already
+    for (std::size_t w = 0; w < words_.size(); ++w) {
+      std::size_t first = w, last = w;
+      if (!name_then_number(w, free, first, last) && !number_then_name(w, free, first, last)) continue;
+      const std::size_t begin = words_[first].begin;
+      std::size_t end = words_[last].end;
+      if (const std::size_t number = house_number(word(last))) end = words_[last].begin + number;  // no full stop
+      if (text_[end - 1] == '.') --end;
+      found_.push_back({begin, end, PrivateKind::kAddress, std::string(text_.substr(begin, end - begin))});
+      free = last + 1;
+      w = last;
+    }
+  }
+
+ private:
+  std::string_view word(std::size_t i) const { return text_.substr(words_[i].begin, words_[i].end - words_[i].begin); }
+  // Only one space stands between this word and the next.
+  bool joined(std::size_t i) const {
+    return i + 1 < words_.size() && words_[i + 1].begin == words_[i].end + 1 && text_[words_[i].end] == ' ';
+  }
+
+  // w is the street word (or ends in one), a house number follows, capital names stand before.
+  bool name_then_number(std::size_t w, std::size_t free, std::size_t& first, std::size_t& last) const {
+    const std::string_view street = word(w);
+    if (!joined(w) || house_number(word(w + 1)) == 0) return false;
+    const bool hungarian = is_one_of(street, kHungarian);
+    bool german = false;
+    for (const std::string_view ending : kGerman) {
+      german = german || (street.size() > ending.size() + 2 && street.ends_with(ending) && is_capital(street)) ||
+               (lower_ascii(street) == ending && is_capital(street) && w > free);
+    }
+    if (!hungarian && !german) return false;
+    last = w + 1;
+    first = w;
+    // In "Treffpunkt Hauptstraße 5" the word before is no part of the name: German writes every noun with a capital.
+    const bool separate = hungarian || is_whole_german(street);
+    while (separate && first > free && w - first < 3 && joined(first - 1) && is_capital(word(first - 1))) --first;
+    if (separate && first == w) return false;
+    extend_to_town(free, first);
+    return true;
+  }
+
+  static bool is_whole_german(std::string_view street) { return is_one_of(lower_ascii(street), kGerman); }
+
+  // w is the house number; one to three capital words and a street word follow.
+  bool number_then_name(std::size_t w, std::size_t free, std::size_t& first, std::size_t& last) const {
+    if (w < free || house_number(word(w)) == 0 || word(w).ends_with('.')) return false;
+    for (std::size_t i = w; joined(i) && i < w + 4; ++i) {
+      std::string_view next = word(i + 1);
+      if (!is_capital(next)) return false;
+      if (i > w && is_one_of(next, kEnglish)) {
+        first = w;
+        last = i + 1;
+        return true;
+      }
+      if (i > w && next.ends_with('.') && is_one_of(next.substr(0, next.size() - 1), kEnglish)) {
+        first = w;
+        last = i + 1;
+        return true;
+      }
+    }
+    return false;
+  }
+
+  // "1011 Budapest, " before the street.
+  void extend_to_town(std::size_t free, std::size_t& first) const {
+    if (first < free + 2) return;
+    const std::string_view town = word(first - 1), code = word(first - 2);
+    const bool comma = text_.substr(words_[first - 1].end).starts_with(", ");
+    bool digits = code.size() == 4 || code.size() == 5;
+    for (const char c : code) digits = digits && is_digit(c);
+    if (digits && is_capital(town) && (comma || joined(first - 1))) first -= 2;
+  }
+
+  std::string_view text_;
+  std::vector<Word> words_;
+  std::vector<Finding>& found_;
+};
+
+}  // namespace
+
+void find_addresses(std::string_view text, std::vector<Finding>& found) { Finder(text, found).run(); }
+
+}  // namespace attune

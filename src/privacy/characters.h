@@ -1,0 +1,37 @@
+// What the detectors ask of single characters: digits, the neighbours of a find, and the separators that people and
+// programs put between groups of digits.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace attune {
+
+inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
+inline bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+inline char to_lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+std::string lower_ascii(std::string_view text);
+
+// A letter or digit of any script, or '_', stands right before (at) `position`: a find that touches one is part of a
+// longer word.
+bool word_before(std::string_view text, std::size_t position);
+bool word_at(std::string_view text, std::size_t position);
+
+// Bytes of the separator at `position` when it is one of those in a number: space, no-break space, hyphens and dashes,
+// and (given by `more`) other ASCII characters; invisible direction marks too. 0: none.
+std::size_t separator_at(std::string_view text, std::size_t position, std::string_view more);
+
+// Digits in groups, as "+36 30 123-4567" from its first digit on.
+struct DigitGroups {
+  std::string digits;
+  std::vector<std::size_t> sizes;       // of the groups
+  std::vector<std::size_t> ends;        // byte after each group
+  std::vector<std::string> separators;  // after each group but the last
+};
+// From the digit at `begin`; at most `most` digits (a group that would exceed it ends the reading before it) and two
+// separators in a row.
+DigitGroups read_groups(std::string_view text, std::size_t begin, std::size_t most, std::string_view more_separators);
+
+}  // namespace attune

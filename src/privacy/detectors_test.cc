@@ -1,0 +1,214 @@
+// Each family of detectors: what it must take, whole, and the near misses that it must leave alone.
+#include <gtest/gtest.h>
+
+#include "privacy/finding.h"
+#include "privacy/names.h"
+
+namespace attune {
+namespace {
+
+using Find = void (*)(std::string_view, std::vector<Finding>&);
+
+std::vector<std::string> found_by(Find find, std::string_view text) {
+  std::vector<Finding> found;
+  find(text, found);
+  std::vector<std::string> parts;
+  for (const Finding& finding : found) parts.emplace_back(text.substr(finding.begin, finding.end - finding.begin));
+  return parts;
+}
+
+// Each text holds exactly one find, the part between the bars: "call |+36 30 123 4567|!".
+void expect_taken(Find find, std::initializer_list<const char*> texts) {
+  for (std::string text : texts) {
+    const std::size_t begin = text.find('|');
+    text.erase(begin, 1);
+    const std::size_t end = text.find('|');
+    text.erase(end, 1);
+    EXPECT_EQ(found_by(find, text), std::vector<std::string>{text.substr(begin, end - begin)}) << text;
+  }
+}
+
+void expect_left(Find find, std::initializer_list<const char*> texts) {
+  for (const char* text : texts) EXPECT_EQ(found_by(find, text), std::vector<std::string>{}) << text;
+}
+
+TEST(Phones, Taken) {
+  expect_taken(&find_phones, {"call |+36 30 123 4567|!",
+                              "(|+36301234567|)",
+                              "tel:|+36-30-123-4567|, home",
+                              "|0036 30 123 45 67|",
+                              "|+36 1 234 5678| 12:30",
+                              "|+44 (0)20 7946 0958|",
+                              "|+44 7700 900123|",
+                              "|+1 (212) 555-0123| x",
+                              "|+1-212-555-0123|",
+                              "|+49 (0) 171 1234567|",
+                              "|+49 89 123456|.",
+                              "|+43 1 58858|",
+                              "|+33 6 12 34 56 78|",
+                              "|+39 06 698 12345|",
+                              "|+7 912 345-67-89|",
+                              "|+972 54-123-4567|",
+                              "hi |@36301234567| look",
+                              "\u202A|+36\u00A030\u00A0123\u00A04567|\u202C",
+                              "|+36 30\u2011123\u20114567|",
+                              "|+420 601 123 456|",
+                              "|+91 98765 43210|",
+                              "|06 30 123 4567|",
+                              "|06301234567|",
+                              "|06/30-123-4567|",
+                              "|(212) 555-0123|",
+                              "|212-555-0123|",
+                              "|06 12 34 56 78|",
+                              "|07700 900123|",
+                              "|0171 1234567|",
+                              "|0171/12345678|",
+                              "írj: |+36 70 123 4567|-re"});
+}
+
+TEST(Phones, NearMisses) {
+  expect_left(&find_phones, {"2024-01-15",
+                             "15.01.2024 18:30",
+                             "06.12.2023",
+                             "06-12-2023 14:00",
+                             "on 01/02/2024 at 12:30",
+                             "v1.2.3.4",
+                             "192.168.100.200",
+                             "10.0.22621.3007",
+                             "order 123456789",
+                             "order #00012345678",
+                             "tracking 1Z999AA10123456784",
+                             "ISBN 978-3-16-148410-0",
+                             "+100",
+                             "+36 000 000 Ft",
+                             "1 000 000 Ft",
+                             "3+12345678",
+                             "12345678-1-42",
+                             "47.497913, 19.040236",
+                             "12:30-14:45",
+                             "@10",
+                             "@2024",
+                             "pi 3.14159265358979",
+                             "2+2=4",
+                             "555-0123",
+                             "1234-5678-9012-3456",
+                             "+1 234",
+                             "0123456789",
+                             "2023.12.31. 21:41",
+                             "+999 123 456 789"});
+}
+
+TEST(Phones, OneNumberHasOneValue) {
+  std::vector<Finding> found;
+  find_phones("+36 30 123 4567, 0036301234567 and 06-30-123-4567", found);
+  ASSERT_EQ(found.size(), 3u);
+  for (const Finding& finding : found) EXPECT_EQ(finding.value, "36301234567");
+}
+
+TEST(Emails, Taken) {
+  expect_taken(&find_emails, {"to |anna@example.com|.", "<|anna.kovacs+bank@mail.co.uk|>", "|KATA@posta.hu|, ok",
+                              "mailto:|x_1%y@a-b.museum|?subject=z", "“|jürgen@müller.de|”"});
+}
+
+TEST(Emails, NearMisses) {
+  expect_left(&find_emails,
+              {"@anna", "anna@localhost", "3@1.50", "a@b.c", "me @ home.now", "x@", "@@@.com", "a@-b.com", "5@3.5km"});
+}
+
+TEST(Urls, Taken) {
+  expect_taken(&find_urls,
+               {"see |https://user:pw@host.example/x| now", "|https://api.example.com/v1?access_token=abc|",
+                "|https://host/file?X-Amz-Signature=0123&y=1|.", "(|https://chat.whatsapp.com/AbCdEfGh12345678|)",
+                "|https://docs.example.com/document/d/1aB3xYz9QwErTyUiOpAsDfGhJkL/edit|", "|www.example.com/?sid=12|",
+                "|https://x.example/#access_token=1|", "|http://a.b/0123456789abcdef0123456789abcdef|"});
+}
+
+TEST(Urls, NearMisses) {
+  expect_left(&find_urls,
+              {"https://en.wikipedia.org/wiki/Tokaj", "https://shop.example.com/item?id=4711&page=2",
+               "https://blog.example.com/how-to-bake-2-Pancakes-in-10-minutes", "http://localhost:8080/index.html",
+               "https://www.example.com/20240115/a-very-long-title-of-an-article", "no link :// here", "www.",
+               "https://", "https://news.example/2024/01/15/123456789012345678901234", "https://example.com/?key="});
+}
+
+TEST(Urls, AMapIsAPlace) {
+  for (const char* url :
+       {"https://maps.google.com/?q=47.497913,19.040236", "https://www.google.com/maps/@47.4979,19.0402,17z",
+        "https://maps.example/?ll=47.497913%2C19.040236"}) {
+    std::vector<Finding> found;
+    find_urls(url, found);
+    ASSERT_EQ(found.size(), 1u) << url;
+    EXPECT_EQ(found[0].kind, PrivateKind::kCoordinates);
+    EXPECT_EQ(found[0].end, std::string_view(url).size());
+  }
+}
+
+TEST(BankNumbers, Taken) {
+  expect_taken(
+      &find_bank_numbers,
+      {"my |HU42 1177 3016 1111 1018 0000 0000|, thanks", "|DE89370400440532013000|", "|GB29 NWBK 6016 1331 9268 19|.",
+       "iban:|de89 3704 0044 0532 0130 00|", "|NO93 8601 1117 947|", "|11773016-11111018-00000000|",
+       "card |4111 1111 1111 1111| 12/26", "|4111111111111111|", "|5555-5555-5555-4444|", "|3782 822463 10005|",
+       "|6011111111111117|", "|30569309025904|", "|2223003122003222|"});
+}
+
+TEST(BankNumbers, NearMisses) {
+  expect_left(&find_bank_numbers,
+              {"HU42 1177 3016 1111 1018 0000 0001", "DE8937040044053201300", "4111 1111 1111 1112",
+               "order 1234567890123456", "0000 0000 0000 0000", "4444444444444444", "ISBN 978-3-16-148410-0",
+               "11773016-11111019-00000000", "9111111111111111", "20240115-20240116", "00000000-00000000",
+               "HELLO WORLD 12 THIS IS NOT ONE", "41111111111111111111", "x4111111111111111"});
+}
+
+TEST(Coordinates, Taken) {
+  expect_taken(&find_coordinates,
+               {"at |47.497913, 19.040236|!", "|-33.8688,151.2093|", "|geo:47.4979,19.0402|?z=1",
+                "|47°29'52.5\"N 19°02'24.9\"E|", "|47° 29.875' N, 19° 2.415' E|", "|8FVXFXXR+5V| here"});
+}
+
+TEST(Coordinates, NearMisses) {
+  expect_left(&find_coordinates,
+              {"3.1415, hm", "1.5, 2.5", "97.497913, 19.040236", "47.497913, 190.040236", "1.2.3456, 1.2345",
+               "12.50 13.75", "20°C", "47.4979", "C++ 11, 17", "2024.1234.5678"});
+}
+
+TEST(Addresses, Taken) {
+  expect_taken(&find_addresses,
+               {"a |Petőfi Sándor utca 12|. alatt", "|1011 Budapest, Fő utca 14/B|", "|Kossuth tér 1-3|",
+                "itt: |Deák u. 5|.", "bei |Hauptstraße 5|!", "Treffpunkt |Marienplatz 1|", "|Lange Straße 12a|",
+                "lives at |10 Downing Street|, he said", "|221B Baker St|.", "|5 Old Mill Lane|"});
+}
+
+TEST(Addresses, NearMisses) {
+  expect_left(&find_addresses, {"a 3. utca jobbra", "utca 12", "the 2 main streets", "Platz 3 ist frei", "5 Streets",
+                                "10 Street", "az út 3 óra", "Way 5", "we walked 5 Miles Home", "a főút 80 km"});
+}
+
+TEST(Names, InEveryFormOfTheirs) {
+  const Names names({"Anna Kovács", "Will", "Nagy Kata"});
+  const auto found = [&](std::string_view text) {
+    std::vector<Finding> list;
+    names.find(text, list);
+    std::string marked;
+    std::size_t at = 0;
+    for (const Finding& finding : list) {
+      marked += std::string(text.substr(at, finding.begin - at)) + "{" + finding.value + "}";
+      at = finding.end;
+    }
+    return marked + std::string(text.substr(at));
+  };
+  EXPECT_EQ(found("Szia Anna!"), "Szia {Anna Kovács}!");
+  EXPECT_EQ(found("anna, ANNA"), "{Anna Kovács}, {Anna Kovács}");
+  EXPECT_EQ(found("Anna Kovács's cat"), "{Anna Kovács}'s cat");
+  EXPECT_EQ(found("Annának és Kovácsnak"), "{Anna Kovács}nak és {Anna Kovács}nak");
+  EXPECT_EQ(found("Nagy Katával"), "{Nagy Kata}val");
+  EXPECT_EQ(found("nagy baj, Nagy baj"), "nagy baj, {Nagy Kata} baj");
+  EXPECT_EQ(found("I will ask Will"), "I will ask {Will}");
+  EXPECT_EQ(found("Annabelle, banana, Hannah, katalógus"), "Annabelle, banana, Hannah, katalógus");
+  EXPECT_EQ(names.pseudonym(0), "Alex");
+  const Names taken({"Alex", "Robin"});
+  EXPECT_EQ(taken.pseudonym(0), "Charlie");
+}
+
+}  // namespace
+}  // namespace attune
