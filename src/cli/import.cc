@@ -1,19 +1,21 @@
-#include "cli/commands.h"
+#include "conversation/import.h"
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cstdio>
 #include <memory>
 #include <string>
 
-#include "conversation/import.h"
+#include "cli/commands.h"
 
 namespace attune {
 namespace {
 
 struct Arguments {
   ImportOptions options;
-  double session_gap_hours = 6;
+  std::string gap = "6";
+  bool no_redact = false, no_filter = false, no_dedup = false;
   std::string exchanges = "4-6";
   std::string date_order;
   bool json = false;
@@ -32,6 +34,21 @@ void parse_exchanges(const std::string& text, WindowOptions& windows) {
   windows.max_exchanges = dash == std::string::npos ? windows.min_exchanges : number(text.substr(dash + 1));
 }
 
+// "auto", or hours.
+void parse_gap(const std::string& text, ImportOptions& options) {
+  if (text == "auto") {
+    options.learn_gap = true;
+    return;
+  }
+  double hours = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hours);
+  const double seconds = hours * 3600;
+  if (error != std::errc() || end != text.data() + text.size() || !(seconds >= 1 && seconds < 1e12)) {
+    throw UserError("[--gap] expected auto or hours above 0, got \"{}\"", text);
+  }
+  options.windows.session_gap = static_cast<std::int64_t>(seconds);
+}
+
 DateOrder parse_date_order(const std::string& text) {
   if (text.empty()) return DateOrder::kInfer;
   if (text == "dmy") return DateOrder::kDayMonthYear;
@@ -44,11 +61,10 @@ void run(Arguments& arguments) {
   ImportOptions& options = arguments.options;
   parse_exchanges(arguments.exchanges, options.windows);
   options.date_order = parse_date_order(arguments.date_order);
-  const double seconds = arguments.session_gap_hours * 3600;
-  if (!(seconds >= 1 && seconds < 1e12)) {
-    throw UserError("[--session-gap] expected hours above 0, got {}", arguments.session_gap_hours);
-  }
-  options.windows.session_gap = static_cast<std::int64_t>(seconds);
+  parse_gap(arguments.gap, options);
+  options.windows.only_words = !arguments.no_filter;
+  options.drop_duplicates = !arguments.no_dedup;
+  options.privacy.redact = !arguments.no_redact;
   const ImportLedger ledger = import_chats(options);
   if (arguments.json) {
     fmt::print("{}\n", to_json(ledger).dump(2));
@@ -72,20 +88,46 @@ void add_import_command(CLI::App& app) {
   command->add_option("-o,--output", options.output, "Folder to write; must not exist")->required();
   command->add_option("--from", options.from, "Type of the export instead of detecting it (whatsapp)");
   command->add_option("--date-order", arguments->date_order, "dmy, mdy or ymd instead of inferring it from the file");
-  command->add_option("--session-gap", arguments->session_gap_hours, "Hours of silence that begin a new session")
+  command
+      ->add_option("--gap,--session-gap", arguments->gap,
+                   "Hours of silence that begin a new session; auto: learnt from the chat's own pauses")
       ->capture_default_str();
   command->add_option("--exchanges", arguments->exchanges, "Exchanges (question and answer) in a conversation, MIN-MAX")
       ->capture_default_str();
+  command->add_option("--overlap", options.windows.overlap, "Exchanges that a conversation shares with the one before")
+      ->capture_default_str();
+  command->add_option("--system", options.windows.system, "System prompt that begins every conversation");
+  command->add_flag("--no-filter", arguments->no_filter,
+                    "Keep exchanges that are only links, or answered by a single emoji");
+  command->add_flag("--no-dedup", arguments->no_dedup, "Keep conversations that repeat another one");
   command->add_option("--valid-share", options.valid_share, "Share of the sessions held out, the last in time; 0: none")
       ->capture_default_str();
+  command->add_flag("--no-redact", arguments->no_redact,
+                    "Leave private values (phone numbers, accounts, ...) as they are");
+  command
+      ->add_option("--keep", options.privacy.keep,
+                   "Exception, repeated: a kind (url, email, iban, card, phone, coordinates, address, name) or a value")
+      ->take_all()
+      ->expected(1);
+  command->add_flag("--redact-names", options.privacy.redact_names, "Pseudonyms for everybody who writes in the chats");
+  command
+      ->add_option("--redact-name", options.privacy.names,
+                   "A pseudonym for this person too, only mentioned (repeat it)")
+      ->take_all()
+      ->expected(1);
   command->add_flag("--json", arguments->json, "Print the ledger as JSON");
   command->footer(
       "Example:\n"
       "  attune import \"WhatsApp Chat with Anna.txt\" --me \"Pete\" -o pete-data\n"
       "\n"
-      "Writes pete-data/train.jsonl, valid.jsonl and ledger.json. Notices, media and deleted messages are "
-      "left\n"
-      "out and counted. In a group, what the others say is one user turn with their names before it.");
+      "Writes pete-data/train.jsonl, valid.jsonl and ledger.json. Notices, media and deleted messages are left out "
+      "and\n"
+      "counted, and conversations that repeat an earlier one, exactly or nearly. In a group, what the others say is "
+      "one\n"
+      "user turn with their names before it. Phone numbers, e-mail addresses, links with secrets, bank accounts, "
+      "cards,\n"
+      "coordinates and street addresses are replaced, each always by the same words; what they were stays in\n"
+      "pete-data/.redactions.json, which only you can read.");
   command->callback([arguments] { run(*arguments); });
 }
 

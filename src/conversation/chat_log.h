@@ -21,20 +21,24 @@ struct ChatMessage {
 
 // Why a dated entry of an export is no message, or a message is in no conversation.
 enum class Drop {
-  kSystem,      // written by the program: joined, left, encryption, subject, settings
-  kMedia,       // picture, video, voice, sticker, document without words of the sender's own
-  kDeleted,     // "This message was deleted"
-  kCall,        // missed or finished call
-  kLocation,    // shared place
-  kContact,     // contact card
-  kPoll,        // poll with its options and votes
-  kEmpty,       // no text at all, or the "null" that stands for what the program cannot export
-  kDuplicate,   // the same message of the same chat, read from an earlier file
-  kWithoutMe,   // the chat has no message of --me
-  kUnprompted,  // the assistant opens a session: nothing that it answers
-  kUnanswered,  // the session ends before the assistant answers
+  kSystem,        // written by the program: joined, left, encryption, subject, settings
+  kMedia,         // picture, video, voice, sticker, document without words of the sender's own
+  kDeleted,       // "This message was deleted"
+  kCall,          // missed or finished call
+  kLocation,      // shared place
+  kContact,       // contact card
+  kPoll,          // poll with its options and votes
+  kEmpty,         // no text at all, or the "null" that stands for what the program cannot export
+  kDuplicate,     // the same message of the same chat, read from an earlier file
+  kWithoutMe,     // the chat has no message of --me
+  kUnprompted,    // the assistant opens a session: nothing that it answers
+  kUnanswered,    // the session ends before the assistant answers
+  kOnlyLinks,     // an exchange in which one side says nothing but links
+  kOnlySigns,     // an exchange whose answer is a single emoji or sign
+  kRepeated,      // in a conversation that is equal to an earlier one
+  kNearRepeated,  // in a conversation that is nearly equal to an earlier one
 };
-inline constexpr std::size_t kDropReasons = 12;
+inline constexpr std::size_t kDropReasons = 16;
 
 // "system", "media", ...: the name in ledgers.
 std::string_view drop_name(Drop reason);

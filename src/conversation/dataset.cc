@@ -1,6 +1,7 @@
 #include "conversation/dataset.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -12,34 +13,65 @@
 namespace attune {
 namespace {
 
-using Visit = std::function<void(Conversation&&)>;
-
 bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
-// One JSON list of rows, as Alpaca files usually are.
-void visit_list(std::string_view text, const std::string& name, const Visit& visit) {
-  const Json rows = parse_json(text, name);
-  std::optional<RowForm> form;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::string where = fmt::format("{}: row {}", name, i + 1);
-    if (!form) form = detect_row_form(rows[i], where);
-    visit(conversation_from_row(rows[i], *form, where));
-  }
+// The text of a file without a byte order mark. Throws BadFile when it is empty.
+std::string_view content_of(std::string_view text, const std::string& name) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (is_blank(text)) throw BadFile("[{}] the file is empty; expected JSON lines", name);
+  return text;
 }
 
-void visit_lines(std::string_view text, const std::string& name, const Visit& visit) {
-  std::optional<RowForm> form;
+std::string_view text_of(const MappedFile& mapped) {
+  return {reinterpret_cast<const char*>(mapped.bytes().data()), mapped.bytes().size()};
+}
+
+// One JSON list of rows, as Alpaca files usually are.
+bool is_list(std::string_view text) { return text[text.find_first_not_of(" \t\r\n")] == '['; }
+
+// Calls visit(row of JSON, where) in order; a row that cannot be parsed goes to refuse(error).
+template <typename Visit, typename Refuse>
+void for_each_json(std::string_view text, const std::string& name, const Visit& visit, const Refuse& refuse) {
+  if (is_list(text)) {
+    const Json rows = parse_json(text, name);
+    for (std::size_t i = 0; i < rows.size(); ++i) visit(rows[i], fmt::format("{}: row {}", name, i + 1));
+    return;
+  }
   for (std::size_t begin = 0, number = 1; begin < text.size(); ++number) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     begin = end + 1;
     if (is_blank(line)) continue;
     const std::string where = fmt::format("{}:{}", name, number);
-    const Json row = parse_json(line, where);
-    if (!form) form = detect_row_form(row, where);
-    visit(conversation_from_row(row, *form, where));
+    Json row;
+    try {
+      row = parse_json(line, where);
+    } catch (const UserError& error) {
+      refuse(error);
+      continue;
+    }
+    visit(row, where);
   }
 }
+
+void visit_rows(std::string_view text, const std::string& name, const VisitRow& visit, const RefuseRow& refuse) {
+  std::optional<RowForm> form;
+  const auto read = [&](const Json& row, const std::string& where) {
+    Conversation conversation;
+    try {
+      if (!form) form = detect_row_form(row, where);
+      conversation = conversation_from_row(row, *form, where);
+    } catch (const UserError& error) {
+      refuse(error);
+      return;
+    }
+    visit(std::move(conversation), where);
+  };
+  for_each_json(content_of(text, name), name, read, refuse);
+}
+
+// refuse() of reading that ends at the first bad row; it is called while that row's error is handled.
+void rethrow(const UserError&) { throw; }
 
 bool is_data_file(const fs::path& path) {
   return path.filename().string().front() != '.' && (path.extension() == ".jsonl" || path.extension() == ".json");
@@ -54,53 +86,59 @@ std::optional<fs::path> part_of(const fs::path& folder, const char* stem) {
   return std::nullopt;
 }
 
-Dataset read_folder(const fs::path& folder) {
-  Dataset dataset;
-  std::optional<fs::path> valid;
+DatasetFiles files_of_folder(const fs::path& folder) {
+  DatasetFiles files;
   for (const char* stem : {"valid", "validation", "eval", "test"}) {
-    if (!valid) valid = part_of(folder, stem);
+    if (!files.valid.empty()) break;
+    if (const auto path = part_of(folder, stem)) files.valid.push_back(*path);
   }
-  std::vector<fs::path> train;
   if (const auto path = part_of(folder, "train")) {
-    train.push_back(*path);
+    files.train.push_back(*path);
   } else {
     for (const auto& entry : fs::directory_iterator(folder)) {
       // ledger.json is what `attune import` writes beside the data.
-      const bool other = (valid && entry.path() == *valid) || entry.path().filename() == "ledger.json";
-      if (entry.is_regular_file() && is_data_file(entry.path()) && !other) train.push_back(entry.path());
+      const bool other =
+          (!files.valid.empty() && entry.path() == files.valid[0]) || entry.path().filename() == "ledger.json";
+      if (entry.is_regular_file() && is_data_file(entry.path()) && !other) files.train.push_back(entry.path());
     }
-    std::sort(train.begin(), train.end());
+    std::sort(files.train.begin(), files.train.end());
   }
-  if (train.empty()) {
+  if (files.train.empty()) {
     throw UserError("[{}] expected train.jsonl or other .jsonl or .json files in the folder, found none",
                     folder.string());
   }
-  for (const fs::path& path : train) {
-    auto rows = read_conversations(path);
-    std::move(rows.begin(), rows.end(), std::back_inserter(dataset.train));
-  }
-  if (valid) dataset.valid = read_conversations(*valid);
-  return dataset;
+  return files;
 }
 
 }  // namespace
 
-void for_each_conversation(const fs::path& file, const Visit& visit) {
+void for_each_conversation(const fs::path& file, const std::function<void(Conversation&&)>& visit) {
   const MappedFile mapped(file);
-  const auto bytes = mapped.bytes();
-  for_each_conversation(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()), file.string(),
-                        visit);
+  for_each_conversation(text_of(mapped), file.string(), visit);
 }
 
-void for_each_conversation(std::string_view text, const std::string& name, const Visit& visit) {
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  const std::size_t first = text.find_first_not_of(" \t\r\n");
-  if (first == std::string_view::npos) throw BadFile("[{}] the file is empty; expected JSON lines", name);
-  if (text[first] == '[') {
-    visit_list(text, name, visit);
-  } else {
-    visit_lines(text, name, visit);
+void for_each_conversation(std::string_view text, const std::string& name,
+                           const std::function<void(Conversation&&)>& visit) {
+  visit_rows(
+      text, name, [&](Conversation&& conversation, const std::string&) { visit(std::move(conversation)); }, &rethrow);
+}
+
+void for_each_row(const fs::path& file, const VisitRow& visit, const RefuseRow& refuse) {
+  const MappedFile mapped(file);
+  visit_rows(text_of(mapped), file.string(), visit, refuse);
+}
+
+std::uint64_t count_rows(const fs::path& file) {
+  const MappedFile mapped(file);
+  const std::string_view text = content_of(text_of(mapped), file.string());
+  if (is_list(text)) return parse_json(text, file.string()).size();
+  std::uint64_t rows = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    rows += !is_blank(text.substr(begin, end - begin));
+    begin = end + 1;
   }
+  return rows;
 }
 
 std::vector<Conversation> read_conversations(const fs::path& file) {
@@ -110,9 +148,20 @@ std::vector<Conversation> read_conversations(const fs::path& file) {
   return conversations;
 }
 
+DatasetFiles dataset_files(const fs::path& path) {
+  if (fs::is_directory(path)) return files_of_folder(path);
+  return {{path}, {}};
+}
+
 Dataset read_dataset(const fs::path& path) {
-  if (fs::is_directory(path)) return read_folder(path);
-  return {read_conversations(path), {}};
+  Dataset dataset;
+  const DatasetFiles files = dataset_files(path);
+  for (const fs::path& file : files.train) {
+    auto rows = read_conversations(file);
+    std::move(rows.begin(), rows.end(), std::back_inserter(dataset.train));
+  }
+  for (const fs::path& file : files.valid) dataset.valid = read_conversations(file);
+  return dataset;
 }
 
 std::string dataset_digest(std::span<const Conversation> conversations) {

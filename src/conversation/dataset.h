@@ -8,12 +8,14 @@
 // roles, content, the user first, nobody twice in a row. Further keys of a row (id, source, ...) are ignored.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/error.h"
 #include "base/file.h"
 #include "conversation/conversation.h"
 
@@ -30,6 +32,12 @@ struct Dataset {
 // naming file:line.
 Dataset read_dataset(const fs::path& path);
 
+// The files that read_dataset(path) reads, in its order. `valid` is empty when it has no held-out part.
+struct DatasetFiles {
+  std::vector<fs::path> train, valid;
+};
+DatasetFiles dataset_files(const fs::path& path);
+
 // All rows of one file. Throws like read_dataset.
 std::vector<Conversation> read_conversations(const fs::path& file);
 
@@ -40,6 +48,15 @@ void for_each_conversation(const fs::path& file, const std::function<void(Conver
 // The same over the text of a file; `name` begins the error messages.
 void for_each_conversation(std::string_view text, const std::string& name,
                            const std::function<void(Conversation&&)>& visit);
+
+// The same for a file that may hold bad rows: each of those goes to `refuse` with its message, and the next row is read.
+// Throws what leaves no rows to read: a missing or empty file, a JSON list that cannot be parsed.
+using VisitRow = std::function<void(Conversation&& conversation, const std::string& where)>;
+using RefuseRow = std::function<void(const UserError& error)>;
+void for_each_row(const fs::path& file, const VisitRow& visit, const RefuseRow& refuse);
+
+// Rows of a file without reading what is in them: lines of JSONL that are not blank, items of a list.
+std::uint64_t count_rows(const fs::path& file);
 
 // SHA-256 (hex) of the conversations as canonical JSON lines: the same for every form the rows were read
 // from.

@@ -4,19 +4,23 @@
 #include <array>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 #include <tuple>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/nearest.h"
+#include "base/progress.h"
 #include "base/utf8.h"
-#include "conversation/dataset.h"
+#include "conversation/split.h"
 #include "conversation/text_marks.h"
 
 namespace attune {
 namespace {
 
 constexpr std::size_t kMaxListedSenders = 12;
+constexpr const char* kRedactionMap = ".redactions.json";  // no data file: its name begins with a dot
 
 std::size_t index(Drop reason) { return static_cast<std::size_t>(reason); }
 
@@ -28,6 +32,11 @@ void check_options(const ImportOptions& options) {
     throw UserError("[--exchanges] expected MIN-MAX with 1 <= MIN <= MAX, got {}-{}", options.windows.min_exchanges,
                     options.windows.max_exchanges);
   }
+  if (options.windows.overlap < 0 || options.windows.overlap >= options.windows.max_exchanges) {
+    throw UserError("[--overlap] expected 0 to {}, less than a window has exchanges, got {}",
+                    options.windows.max_exchanges - 1, options.windows.overlap);
+  }
+  if (!is_valid_utf8(options.windows.system)) throw UserError("[--system] expected UTF-8");
   if (options.windows.session_gap < 1) throw UserError("[--session-gap] expected a time above 0");
   if (!(options.valid_share >= 0 && options.valid_share <= 0.5)) {
     throw UserError("[--valid-share] expected 0 to 0.5, got {}", options.valid_share);
@@ -121,24 +130,6 @@ std::vector<std::string> find_me(const std::vector<std::string>& me, const Sende
   return found;
 }
 
-struct Split {
-  std::vector<Conversation> train, valid;
-};
-
-// The last sessions in time are held out: a random choice would leave their neighbours in the training part.
-Split split_by_time(std::vector<MessageSession> sessions, double valid_share) {
-  std::stable_sort(sessions.begin(), sessions.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
-  std::size_t held_out = static_cast<std::size_t>(static_cast<double>(sessions.size()) * valid_share + 0.5);
-  if (valid_share > 0 && held_out == 0) held_out = 1;
-  if (held_out >= sessions.size()) held_out = 0;
-  Split split;
-  for (std::size_t i = 0; i < sessions.size(); ++i) {
-    auto& part = i < sessions.size() - held_out ? split.train : split.valid;
-    std::move(sessions[i].windows.begin(), sessions[i].windows.end(), std::back_inserter(part));
-  }
-  return split;
-}
-
 std::string json_lines(const std::vector<Conversation>& conversations) {
   std::string lines;
   for (const Conversation& conversation : conversations) lines += to_json_line(to_json(conversation)) + "\n";
@@ -168,26 +159,55 @@ ImportLedger import_chats(const ImportOptions& options) {
   }
   ledger.me = find_me(options.me, ledger.senders);
 
+  std::optional<Redactor> redactor;
+  if (options.privacy.redact) {
+    std::vector<std::string> names;
+    for (const auto& [name, count] : ledger.senders) names.push_back(name);
+    redactor = make_redactor(options.privacy, names);
+    redact_logs(logs, ledger.me, options.privacy, *redactor);
+    for (std::size_t i = 0; i < logs.size(); ++i) ledger.chats[i].source = logs[i].source;
+    ledger.senders = count_senders(logs);
+    ledger.redacted = true;
+    ledger.redactions = redactor->counts();
+  }
+
+  WindowOptions windows = options.windows;
+  ledger.gap.seconds = windows.session_gap;
+  if (options.learn_gap) {
+    ledger.gap = learn_session_gap(logs, windows.session_gap);
+    windows.session_gap = ledger.gap.seconds;
+  }
   std::vector<MessageSession> sessions;
   for (const ChatLog& log : logs) {
-    Sessions made = make_sessions(log, ledger.me, options.windows);
+    Sessions made = make_sessions(log, ledger.me, windows);
     ledger.used += made.used;
     for (std::size_t i = 0; i < kDropReasons; ++i) ledger.dropped[i] += made.dropped[i];
     std::move(made.list.begin(), made.list.end(), std::back_inserter(sessions));
   }
   if (sessions.empty()) {
     throw UserError("[{}] no conversation: {} never answers anybody within {} hours", options.paths.front().string(),
-                    ledger.me.front(), static_cast<double>(options.windows.session_gap) / 3600);
+                    ledger.me.front(), static_cast<double>(windows.session_gap) / 3600);
   }
-  ledger.sessions = sessions.size();
-  const Split split = split_by_time(std::move(sessions), options.valid_share);
+  const DatasetSplit split = split_sessions(std::move(sessions), {options.valid_share, options.drop_duplicates});
+  for (std::size_t i = 0; i < kDropReasons; ++i) {
+    ledger.dropped[i] += split.dropped[i];
+    ledger.used -= split.dropped[i];
+  }
+  ledger.sessions = split.sessions;
+  ledger.repeated = split.repeated;
+  ledger.near_repeated = split.near_repeated;
   ledger.train = split.train.size();
   ledger.valid = split.valid.size();
-  ledger.train_digest = dataset_digest(split.train);
+  const std::string train = json_lines(split.train), valid = json_lines(split.valid);
+  ledger.train_digest = sha256_hex(train);
+  ledger.digest = sha256_hex(train + valid);
 
   AtomicFolder folder(options.output);
-  write_file_atomic(folder.temporary() / "train.jsonl", json_lines(split.train));
-  if (!split.valid.empty()) write_file_atomic(folder.temporary() / "valid.jsonl", json_lines(split.valid));
+  write_file_atomic(folder.temporary() / "train.jsonl", train);
+  if (!split.valid.empty()) write_file_atomic(folder.temporary() / "valid.jsonl", valid);
+  if (redactor && !redactor->empty()) {
+    write_private_file_atomic(folder.temporary() / kRedactionMap, redactor->to_json().dump(2) + "\n");
+  }
   write_file_atomic(folder.temporary() / "ledger.json", to_json(ledger).dump(2) + "\n");
   folder.commit();
   return ledger;
@@ -209,6 +229,13 @@ Json to_json(const ImportLedger& ledger) {
     if (ledger.dropped[i] > 0) dropped[std::string(drop_name(static_cast<Drop>(i)))] = ledger.dropped[i];
   }
   for (const auto& [name, count] : ledger.senders) senders[name] = count;
+  Json redacted = Json::object();
+  for (std::size_t i = 0; i < kPrivateKinds; ++i) {
+    const RedactionCount& count = ledger.redactions[i];
+    if (count.replaced == 0) continue;
+    redacted[std::string(private_kind_name(static_cast<PrivateKind>(i)))] =
+        Json{{"replaced", count.replaced}, {"values", count.values}};
+  }
   return Json{{"lines", ledger.lines},
               {"entries", ledger.entries},
               {"messages", ledger.messages},
@@ -216,12 +243,39 @@ Json to_json(const ImportLedger& ledger) {
               {"dropped", std::move(dropped)},
               {"edited", ledger.edited},
               {"sessions", ledger.sessions},
-              {"conversations", Json{{"train", ledger.train}, {"valid", ledger.valid}}},
+              {"conversations", Json{{"train", ledger.train},
+                                     {"valid", ledger.valid},
+                                     {"repeated", ledger.repeated},
+                                     {"near_repeated", ledger.near_repeated}}},
+              {"session_gap",
+               Json{{"seconds", ledger.gap.seconds}, {"learnt", ledger.gap.valley}, {"pauses", ledger.gap.pauses}}},
+              {"redacted", ledger.redacted ? std::move(redacted) : Json(false)},
               {"me", ledger.me},
               {"senders", std::move(senders)},
+              {"sha256", ledger.digest},
               {"train_sha256", ledger.train_digest},
               {"chats", std::move(chats)}};
 }
+
+namespace {
+
+std::string private_text(const ImportLedger& ledger) {
+  if (!ledger.redacted) return "Private values\n  were left as they are (--no-redact)\n";
+  std::string text = "Private values\n";
+  bool any = false;
+  for (std::size_t i = 0; i < kPrivateKinds; ++i) {
+    const RedactionCount& count = ledger.redactions[i];
+    if (count.replaced == 0) continue;
+    text += fmt::format("  {:<14}{:>9}  replaced, {} different\n", private_kind_name(static_cast<PrivateKind>(i)),
+                        count.replaced, count.values);
+    any = true;
+  }
+  text += any ? fmt::format("  what they were is in {}, for your eyes only\n", kRedactionMap)
+              : "  none found: no phone, e-mail, account, card, secret link, place or address\n";
+  return text;
+}
+
+}  // namespace
 
 std::string to_text(const ImportLedger& ledger) {
   static constexpr std::array<const char*, kDropReasons> kExplained = {"notices of the program",
@@ -235,7 +289,11 @@ std::string to_text(const ImportLedger& ledger) {
                                                                        "already read from another file",
                                                                        "in chats without --me",
                                                                        "opening words that answer nobody",
-                                                                       "last words that nobody answers"};
+                                                                       "last words that nobody answers",
+                                                                       "exchanges of nothing but links",
+                                                                       "exchanges answered by a single emoji",
+                                                                       "in conversations equal to an earlier one",
+                                                                       "in conversations nearly equal to one"};
   std::string text;
   for (const auto& chat : ledger.chats) {
     text += fmt::format("{}\n  {}; {} lines, {} messages\n  dates  {}\n  clock  {}\n", chat.source, chat.format,
@@ -254,6 +312,13 @@ std::string to_text(const ImportLedger& ledger) {
   row("= used", ledger.used, fmt::format("messages in {} sessions", ledger.sessions));
   row("conversations", ledger.train + ledger.valid,
       fmt::format("{} to train, {} held out", ledger.train, ledger.valid));
+  if (ledger.gap.pauses > 0) {
+    text += fmt::format("  {:<14}{:>9}  {}\n", "session gap", format_duration(static_cast<double>(ledger.gap.seconds)),
+                        ledger.gap.valley ? fmt::format("learnt from {} pauses", ledger.gap.pauses)
+                                          : "the pauses show no valley to learn it from");
+  }
+  text += fmt::format("  {:<14}{:>9}  names these conversations (SHA-256)\n", "data set", ledger.digest.substr(0, 8));
+  text += private_text(ledger);
   text += "Senders\n";
   for (std::size_t i = 0; i < ledger.senders.size(); ++i) {
     const auto& [name, count] = ledger.senders[i];

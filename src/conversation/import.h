@@ -1,17 +1,23 @@
 // `attune import`: exports in, a folder of conversations out, and a ledger in which every line read is
 // accounted for.
-//   OUT/train.jsonl   conversations (conversation.h), oldest first
-//   OUT/valid.jsonl   the last sessions in time, held out; absent when valid_share is 0 or there is only one
-//   session OUT/ledger.json   the ledger
+//   OUT/train.jsonl        conversations (conversation.h), oldest first
+//   OUT/valid.jsonl        the last sessions in time, held out (split.h); absent when valid_share is 0 or there is only
+//                          one session
+//   OUT/ledger.json        the ledger
+//   OUT/.redactions.json   what each replacement of a private value stands for: mode 0600, and read by nothing; absent
+//                          when nothing was replaced
 // The folder appears whole or not at all.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "conversation/importer.h"
+#include "conversation/redact_logs.h"
+#include "conversation/session_gap.h"
 #include "conversation/windows.h"
 
 namespace attune {
@@ -23,7 +29,10 @@ struct ImportOptions {
   std::string from;  // importer name; "" detects it for each path
   DateOrder date_order = DateOrder::kInfer;
   WindowOptions windows;
-  double valid_share = 0.05;  // of the sessions, [0, 0.5]
+  bool learn_gap = false;       // windows.session_gap from the pauses of the chats, when they show a valley
+  bool drop_duplicates = true;  // conversations that repeat another one
+  double valid_share = 0.05;    // of the sessions, [0, 0.5]
+  PrivacyOptions privacy;
 };
 
 struct ImportLedger {
@@ -41,7 +50,12 @@ struct ImportLedger {
   std::vector<std::pair<std::string, std::uint64_t>> senders;  // messages each, most first
   std::vector<std::string> me;                                 // as written in the chats
   std::uint64_t sessions = 0, train = 0, valid = 0;            // conversations in the two files
+  std::uint64_t repeated = 0, near_repeated = 0;               // conversations left out (split.h)
+  SessionGap gap;                                              // pauses is 0 when it was not learnt
   std::string train_digest;                                    // dataset_digest of train.jsonl
+  std::string digest;                                          // of train.jsonl and valid.jsonl: the data set's name
+  bool redacted = false;                                       // false: --no-redact
+  std::array<RedactionCount, kPrivateKinds> redactions{};      // by PrivateKind
 };
 
 // Does it all. Throws UserError or BadFile and leaves nothing behind.

@@ -207,7 +207,9 @@ TEST_F(ImportTest, ValidShareZeroAndOneSession) {
 TEST_F(ImportTest, SeveralFilesAreOrderedByTimeAndOverlapsReadOnce) {
   const fs::path early = write("1.txt", chat(10)), both = write("2.txt", chat(12)),
                  kata = write("3.txt", chat(3, "Kata"));
-  const ImportLedger ledger = import_chats(options({both, early, kata}));
+  ImportOptions three = options({both, early, kata});
+  three.drop_duplicates = false;  // Kata hears the same words as Anna
+  const ImportLedger ledger = import_chats(three);
   EXPECT_EQ(dropped(ledger.dropped, Drop::kDuplicate), 100u);
   EXPECT_EQ(ledger.used, 120u + 30u);
   const Dataset dataset = read_dataset(folder_ / "out");

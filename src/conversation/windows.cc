@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string_view>
 #include <utility>
+
+#include "conversation/substance.h"
 
 namespace attune {
 namespace {
@@ -15,6 +18,7 @@ struct Turn {
   bool assistant = false;
   std::uint64_t messages = 0;
   std::string text;
+  Substance substance;
 };
 
 struct Speakers {
@@ -44,12 +48,13 @@ std::vector<Turn> turns_of(std::span<const ChatMessage> messages, const Speakers
   const std::string* previous = nullptr;
   for (const ChatMessage& message : messages) {
     const bool assistant = speakers.me.contains(message.sender);
-    if (turns.empty() || turns.back().assistant != assistant) turns.push_back({assistant, 0, ""});
+    if (turns.empty() || turns.back().assistant != assistant) turns.push_back({assistant, 0, "", {}});
     Turn& turn = turns.back();
     if (!turn.text.empty()) turn.text += '\n';
     const bool new_burst = turn.messages == 0 || *previous != message.sender;
     if (!assistant && speakers.several && new_burst) turn.text += message.sender + ": ";
     turn.text += message.text;
+    turn.substance.add(message.text);
     ++turn.messages;
     previous = &message.sender;
   }
@@ -65,18 +70,30 @@ struct Range {
 std::vector<Range> divide(std::size_t exchanges, const WindowOptions& options) {
   const auto least = static_cast<std::size_t>(options.min_exchanges);
   const auto most = static_cast<std::size_t>(options.max_exchanges);
-  const std::size_t windows = (exchanges + most - 1) / most;
-  const bool overlap = windows > 1 && exchanges / windows < least;
+  const auto shared = static_cast<std::size_t>(options.overlap);
+  if (exchanges <= most) return {{0, exchanges}};
+  const std::size_t step = most - shared;  // new exchanges that a window after the first can have
+  const std::size_t windows = (exchanges - shared + step - 1) / step;
+  const std::size_t even = (exchanges + (windows - 1) * shared) / windows;  // in each, when it is divided evenly
   std::vector<Range> ranges;
   for (std::size_t w = 0; w < windows; ++w) {
-    if (overlap) {
-      const std::size_t begin = (exchanges - least) * w / (windows - 1);
-      ranges.push_back({begin, begin + least});
+    if (even < least || shared > 0) {
+      const std::size_t size = even < least ? least : (exchanges + (windows - 1) * shared + windows - 1) / windows;
+      const std::size_t begin = (exchanges - size) * w / (windows - 1);
+      ranges.push_back({begin, begin + size});
     } else {
       ranges.push_back({exchanges * w / windows, exchanges * (w + 1) / windows});
     }
   }
   return ranges;
+}
+
+// Why an exchange has no words to learn from, if so. A question that is a single emoji is what the answer before it
+// earned, and stays.
+std::optional<Drop> wordless(const Turn& question, const Turn& answer) {
+  if (question.substance.only_links() || answer.substance.only_links()) return Drop::kOnlyLinks;
+  if (answer.substance.only_one_sign()) return Drop::kOnlySigns;
+  return std::nullopt;
 }
 
 // Adds the windows of the messages between two pauses.
@@ -90,22 +107,34 @@ void add_session(std::span<const ChatMessage> messages, const Speakers& speakers
     leave_out(turns.back(), Drop::kUnanswered);
     turns.pop_back();
   }
-  std::size_t first = 0;
   if (!turns.empty() && turns.front().assistant) {
     leave_out(turns.front(), Drop::kUnprompted);
-    first = 1;
+    turns.erase(turns.begin());
   }
-  const std::size_t exchanges = (turns.size() - first) / 2;
-  if (exchanges == 0) return;
-  for (const Turn& turn : turns) sessions.used += turn.messages;
-  if (first == 1) sessions.used -= turns.front().messages;
-  MessageSession session{messages.front().time, {}};
-  for (const auto& [begin, end] : divide(exchanges, options)) {
-    Conversation conversation;
-    for (std::size_t t = first + 2 * begin; t < first + 2 * end; ++t) {
-      conversation.messages.push_back({turns[t].assistant ? "assistant" : "user", turns[t].text});
+  MessageSession session{messages.front().time, {}, {}};
+  std::vector<Turn> kept;
+  for (std::size_t t = 0; t + 1 < turns.size(); t += 2) {
+    Turn &question = turns[t], &answer = turns[t + 1];
+    if (const auto reason = options.only_words ? wordless(question, answer) : std::nullopt) {
+      leave_out(question, *reason);
+      leave_out(answer, *reason);
+      continue;
     }
-    session.windows.push_back(std::move(conversation));
+    session.exchanges.push_back(question.messages + answer.messages);
+    sessions.used += session.exchanges.back();
+    kept.push_back(std::move(question));
+    kept.push_back(std::move(answer));
+  }
+  if (kept.empty()) return;
+  for (const auto& [begin, end] : divide(session.exchanges.size(), options)) {
+    Window window;
+    window.begin = begin;
+    window.end = end;
+    if (!options.system.empty()) window.messages.push_back({"system", options.system});
+    for (std::size_t t = 2 * begin; t < 2 * end; ++t) {
+      window.messages.push_back({kept[t].assistant ? "assistant" : "user", kept[t].text});
+    }
+    session.windows.push_back(std::move(window));
   }
   sessions.list.push_back(std::move(session));
 }

@@ -6,6 +6,8 @@
 //   session    exchanges without a pause of `session_gap` between two messages
 //   window     one conversation: the exchanges of a session, or, when it has more than max_exchanges, an even share of
 //              them; it begins with a user turn and ends with an assistant turn
+// With only_words, exchanges without words (substance.h) are left out of a session before it is divided. With an
+// overlap, each window begins with at least so many of the exchanges of the one before.
 // A session shorter than min_exchanges is one short window: it offers no more. A longer one whose shares would be too
 // short (7 exchanges in windows of 4-6) gives windows of min_exchanges that overlap. When more than one other
 // person speaks in a chat, each of their bursts in a user turn begins with "Name: "; the assistant's turns
@@ -25,17 +27,26 @@ struct WindowOptions {
   std::int64_t session_gap = 6 * 3600;  // seconds
   int min_exchanges = 4;
   int max_exchanges = 6;
+  int overlap = 0;         // exchanges, below max_exchanges
+  bool only_words = true;  // leave out kOnlyLinks and kOnlySigns
+  std::string system;      // a system message at the beginning of every conversation; "": none
+};
+
+// A conversation and which exchanges of its session it holds.
+struct Window : Conversation {
+  std::size_t begin = 0, end = 0;
 };
 
 struct MessageSession {
-  std::int64_t time = 0;  // of its first message
-  std::vector<Conversation> windows;
+  std::int64_t time = 0;                 // of its first message
+  std::vector<std::uint64_t> exchanges;  // messages in each
+  std::vector<Window> windows;
 };
 
 struct Sessions {
   std::vector<MessageSession> list;  // in the order of the log; only sessions with a window
-  std::uint64_t used = 0;     // messages that are in a window
-  DropCounts dropped{};       // kUnprompted, kUnanswered, kWithoutMe
+  std::uint64_t used = 0;            // messages that are in a window
+  DropCounts dropped{};              // kUnprompted, kUnanswered, kWithoutMe, kOnlyLinks, kOnlySigns
 };
 
 // `me` holds the names (as in the log) that are the assistant.
