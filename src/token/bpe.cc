@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/utf8.h"
 #include "token/byte_alphabet.h"
+#include "token/word_cache.h"
 
 namespace attune {
 namespace {
@@ -19,8 +20,7 @@ constexpr TokenId kMaxId = 1 << 24;  // far above every real vocabulary; bounds 
 constexpr std::uint32_t kNoIndex = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 constexpr char32_t kSmallUnits = 0x3000;
-constexpr std::size_t kShortWord = 40;   // symbols; above, a heap is faster than repeated scans
-constexpr std::size_t kCachedWord = 96;  // bytes
+constexpr std::size_t kShortWord = 40;  // symbols; above, a heap is faster than repeated scans
 
 std::uint64_t pair_key(TokenId a, TokenId b) {
   return static_cast<std::uint64_t>(static_cast<std::uint32_t>(a)) << 32 | static_cast<std::uint32_t>(b);
@@ -32,20 +32,12 @@ bool is_byte_token(std::string_view token) {
   return token.size() == 6 && token.starts_with("<0x") && token.ends_with('>');
 }
 
-// The ids of recently seen words: direct-mapped, one per thread, shared by all tokenizers of the process.
-struct CachedWord {
-  std::uint64_t instance = 0;
-  std::string word;
-  std::vector<TokenId> ids;
-};
-CachedWord& cache_slot(std::string_view word) {
-  constexpr std::size_t kSlots = 1 << 14;
-  thread_local std::vector<CachedWord> cache(kSlots);
-  return cache[std::hash<std::string_view>{}(word) & (kSlots - 1)];
-}
+// Latin letters and SentencePiece's U+2581 for a space: most of a text, and few enough for a table of pairs.
+constexpr char32_t kLatin = 0x180;
+std::size_t latin_index(char32_t c) { return c < kLatin ? c : c == 0x2581 ? kLatin : kLatin + 1; }
 
-std::uint64_t next_instance() {
-  static std::atomic<std::uint64_t> last{0};
+std::uint32_t next_instance() {
+  static std::atomic<std::uint32_t> last{0};
   return ++last;
 }
 
@@ -107,6 +99,7 @@ void Bpe::read_merges(const Merges& merges, const std::string& where) {
   const std::string& prefix = options_.continuing_subword_prefix;
   can_cut_ = !options_.pieces_are_bytes && prefix.empty() && options_.end_of_word_suffix.empty();
   merges_.reserve(merges.size());
+  joined_latin_.assign((kLatin + 1) * (kLatin + 1), false);
   std::uint32_t rank = 0;
   for (const auto& [left, right] : merges) {
     const auto left_id = id_of(left), right_id = id_of(right);
@@ -130,6 +123,8 @@ void Bpe::read_merges(const Merges& merges, const std::string& where) {
     for (std::size_t i = decode_utf8(whole, 0).next; i < whole.size();) {
       const Utf8Step step = decode_utf8(whole, i);
       joined_.set(character_pair(before, step.code_point), 1);
+      const std::size_t left = latin_index(before), right = latin_index(step.code_point);
+      if (left <= kLatin && right <= kLatin) joined_latin_[left * (kLatin + 1) + right] = true;
       before = step.code_point;
       i = step.next;
     }
@@ -153,26 +148,27 @@ TokenId Bpe::unit(char32_t c) const {
   return id ? *id : -1;
 }
 
+bool Bpe::may_join(char32_t left, char32_t right) const {
+  const std::size_t l = latin_index(left), r = latin_index(right);
+  if (l <= kLatin && r <= kLatin) return joined_latin_[l * (kLatin + 1) + r];
+  return joined_.find(character_pair(left, right)) != nullptr;
+}
+
 void Bpe::encode(std::string_view piece, std::vector<TokenId>& ids) const {
+  if (!can_cut_ || piece.empty()) return encode_word(piece, ids);
   if (options_.ignore_merges) {
-    if (options_.pieces_are_bytes) {
-      if (const auto found = ids_of_bytes_.find(std::string(piece)); found != ids_of_bytes_.end()) {
-        ids.push_back(found->second);
-        return;
-      }
-    } else if (const auto id = id_of(piece)) {
+    if (const auto id = id_of(piece)) {
       ids.push_back(*id);
       return;
     }
   }
-  if (!can_cut_ || piece.empty()) return encode_word(piece, ids);
   std::size_t start = 0;
   Utf8Step before = decode_utf8(piece, 0);
   bool before_known = unit(before.code_point) >= 0;
   while (before.next < piece.size()) {
     const Utf8Step step = decode_utf8(piece, before.next);
     const bool known = unit(step.code_point) >= 0;
-    if (known && before_known && !joined_.find(character_pair(before.code_point, step.code_point))) {
+    if (known && before_known && !may_join(before.code_point, step.code_point)) {
       encode_word(piece.substr(start, before.next - start), ids);
       start = before.next;
     }
@@ -183,24 +179,46 @@ void Bpe::encode(std::string_view piece, std::vector<TokenId>& ids) const {
 }
 
 void Bpe::encode_word(std::string_view word, std::vector<TokenId>& ids) const {
-  CachedWord* slot = word.size() <= kCachedWord ? &cache_slot(word) : nullptr;
-  if (slot && slot->instance == instance_ && slot->word == word) {
-    ids.insert(ids.end(), slot->ids.begin(), slot->ids.end());
+  thread_local std::vector<TokenId> symbols;
+  if (word.empty() || word.size() > ShortWord::kMostBytes) {
+    merge_word(word, symbols);
+    ids.insert(ids.end(), symbols.begin(), symbols.end());
     return;
   }
-  thread_local std::vector<TokenId> symbols;
+  const ShortWord key(word);
+  CachedWord& cached = cached_word(key);
+  if (!cached.holds(key, instance_)) {
+    merge_word(word, symbols);
+    if (symbols.size() > CachedWord::kMostIds) {
+      ids.insert(ids.end(), symbols.begin(), symbols.end());
+      return;
+    }
+    cached.set(key, instance_, symbols);
+  }
+  for (std::size_t i = 0; i < cached.count; ++i) ids.push_back(cached.ids[i]);
+}
+
+// The ids of a word that no cache knows, in `symbols`.
+void Bpe::merge_word(std::string_view word, std::vector<TokenId>& symbols) const {
   symbols.clear();
+  if (options_.ignore_merges && !can_cut_) {
+    const TokenId* whole = nullptr;
+    if (options_.pieces_are_bytes) {
+      const auto found = ids_of_bytes_.find(std::string(word));
+      if (found != ids_of_bytes_.end()) whole = &found->second;
+    } else if (const auto found = ids_.find(word); found != ids_.end()) {
+      whole = &found->second;
+    }
+    if (whole) {
+      symbols.push_back(*whole);
+      return;
+    }
+  }
   start_symbols(word, symbols);
   if (symbols.size() <= kShortWord)
     merge_short(symbols);
   else
     merge_long(symbols);
-  ids.insert(ids.end(), symbols.begin(), symbols.end());
-  if (slot) {
-    slot->instance = instance_;
-    slot->word = word;
-    slot->ids = symbols;
-  }
 }
 
 void Bpe::start_symbols(std::string_view word, std::vector<TokenId>& symbols) const {

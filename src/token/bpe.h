@@ -48,6 +48,8 @@ class Bpe {
   void read_units();
   TokenId unit(char32_t c) const;
   void encode_word(std::string_view word, std::vector<TokenId>& ids) const;
+  void merge_word(std::string_view word, std::vector<TokenId>& symbols) const;
+  bool may_join(char32_t left, char32_t right) const;
   void start_symbols(std::string_view word, std::vector<TokenId>& symbols) const;
   void merge_short(std::vector<TokenId>& symbols) const;
   void merge_long(std::vector<TokenId>& symbols) const;
@@ -66,10 +68,11 @@ class Bpe {
     std::uint32_t rank;
     TokenId id;
   };
-  FlatMap<Merge> merges_;       // by pair of ids
-  bool can_cut_ = false;        // see read_merges()
-  FlatMap<char> joined_;        // pairs of characters that some merge may join
-  std::uint64_t instance_ = 0;  // owner of entries in a thread's word cache
+  FlatMap<Merge> merges_;           // by pair of ids
+  bool can_cut_ = false;            // see read_merges()
+  FlatMap<char> joined_;            // pairs of characters that some merge may join
+  std::vector<bool> joined_latin_;  // the same for pairs of the characters that latin_index() knows
+  std::uint32_t instance_ = 0;      // owner of entries in a thread's word cache
 };
 
 }  // namespace attune

@@ -19,13 +19,34 @@ struct Prepend : NormalizerStep {
 struct Replace : NormalizerStep {
   Replace(Pattern p, std::string c) : pattern(std::move(p)), content(std::move(c)) {}
   void apply(std::string& text, Beginning& beginning) const override {
-    const std::vector<Match> slices = pattern.find(text);
-    if (!slices.empty() && slices.front().matched) {
-      const Match& first = slices.front();
-      const bool one_character = first.end > 0 && decode_utf8(text, 0).next == first.end;
-      if (content.empty() || !one_character) beginning.of_text = false;
+    if (const auto* needle = std::get_if<std::string>(&pattern.what)) {
+      if (!needle->empty() && text.starts_with(*needle)) note_first(text, needle->size(), beginning);
+      replace_string(text, *needle);
+      return;
     }
+    const std::vector<Match> slices = pattern.find(text);
+    if (!slices.empty() && slices.front().matched) note_first(text, slices.front().end, beginning);
     text = pattern.replace(text, content);
+  }
+  // The text begins with a match that ends at `end`.
+  void note_first(std::string_view text, std::size_t end, Beginning& beginning) const {
+    const bool one_character = end > 0 && decode_utf8(text, 0).next == end;
+    if (content.empty() || !one_character) beginning.of_text = false;
+  }
+  // pattern.replace() for a string, without a list of slices: SentencePiece models replace every space.
+  void replace_string(std::string& text, const std::string& needle) const {
+    std::size_t at = needle.empty() ? std::string::npos : text.find(needle);
+    if (at == std::string::npos) return;
+    std::string replaced;
+    replaced.reserve(text.size() + text.size() / 2);
+    std::size_t covered = 0;
+    for (; at != std::string::npos; at = text.find(needle, covered)) {
+      replaced.append(text, covered, at - covered);
+      replaced += content;
+      covered = at + needle.size();
+    }
+    replaced.append(text, covered);
+    text = std::move(replaced);
   }
   Pattern pattern;
   std::string content;
@@ -33,7 +54,10 @@ struct Replace : NormalizerStep {
 
 struct Normal : NormalizerStep {
   explicit Normal(NormalForm f) : form(f) {}
-  void apply(std::string& text, Beginning&) const override { text = normalize_unicode(text, form); }
+  void apply(std::string& text, Beginning&) const override {
+    if (form == NormalForm::kNfc && is_surely_nfc(text)) return;
+    text = normalize_unicode(text, form);
+  }
   NormalForm form;
 };
 

@@ -13,8 +13,6 @@
 namespace attune {
 namespace {
 
-constexpr const char* kGpt2Pattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
 enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
 
 // `slices` cover the text; the result is what the behavior makes of them.
@@ -257,11 +255,38 @@ void read_into(PreTokenizer& result, const Json& value, const std::string& where
   }
 }
 
+// The pattern, when splitting by it is all that is done before the bytes: GPT-2's ByteLevel, or Split (isolated) and then
+// a ByteLevel that does not split. What read_into() accepted is of the right types.
+std::optional<std::string> only_pattern(const Json& value) {
+  const auto type = [](const Json& step) { return step.value("type", ""); };
+  const auto flag = [](const Json& step, const char* key) {
+    const auto found = step.find(key);
+    return found == step.end() || found->is_null() || found->get<bool>();  // both default to true
+  };
+  if (type(value) == "Sequence" && value["pretokenizers"].size() == 1) return only_pattern(value["pretokenizers"][0]);
+  if (type(value) == "ByteLevel") {
+    if (flag(value, "add_prefix_space") || !flag(value, "use_regex")) return std::nullopt;
+    return std::string(kGpt2Pattern);
+  }
+  if (type(value) != "Sequence" || value["pretokenizers"].size() != 2) return std::nullopt;
+  const Json &split = value["pretokenizers"][0], &bytes = value["pretokenizers"][1];
+  if (type(split) != "Split" || type(bytes) != "ByteLevel" || split.value("behavior", "") != "Isolated")
+    return std::nullopt;
+  const auto invert = split.find("invert");
+  if (invert != split.end() && invert->is_boolean() && invert->get<bool>()) return std::nullopt;
+  if (flag(bytes, "add_prefix_space") || flag(bytes, "use_regex")) return std::nullopt;
+  const auto regex = split["pattern"].find("Regex");
+  if (regex == split["pattern"].end() || !regex->is_string()) return std::nullopt;
+  return regex->get<std::string>();
+}
+
 }  // namespace
 
 PreTokenizer read_pre_tokenizer(const Json& value, const std::string& where) {
   PreTokenizer result;
-  if (!value.is_null()) read_into(result, value, where);
+  if (value.is_null()) return result;
+  read_into(result, value, where);
+  if (const auto pattern = only_pattern(value)) result.piece_end = scanner_for(*pattern);
   return result;
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "token/normalizer.h"
+#include "token/word_scanner.h"
 
 namespace attune {
 
@@ -37,6 +38,9 @@ struct PreTokenizer {
   // The last step is ByteLevel: its mapping of bytes to characters is left to the model, which need not see the
   // characters to know their ids.
   bool ends_in_bytes = false;
+
+  // Gives the same pieces as the steps, one after the other; nullptr when only the steps can.
+  PieceEnd piece_end = nullptr;
 };
 
 // Supports Sequence, Split, ByteLevel, Metaspace, Digits, Whitespace, WhitespaceSplit and Punctuation. Throws BadFile

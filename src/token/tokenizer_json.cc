@@ -41,7 +41,9 @@ class JsonTokenizer : public Tokenizer {
       const std::string_view outer_text = valid.text.substr(outer.begin, outer.end - outer.begin);
       const Beginning outer_beginning{outer.begin == 0 && !continues, outer.begin == 0 && continues};
       Beginning beginning = outer_beginning;
-      const std::string text = normalize(std::string(outer_text), beginning);
+      std::string normalized;
+      if (!normalizer_.empty()) normalized = normalize(std::string(outer_text), beginning);
+      const std::string_view text = normalizer_.empty() ? outer_text : std::string_view(normalized);
       std::vector<ByteRange> inner_plain;
       for (const ByteRange& range : ranges_within(valid.plain, {outer.begin, outer.end})) {
         // Where the range lies after normalization: what stands before its borders normalizes to as many bytes.
@@ -55,7 +57,7 @@ class JsonTokenizer : public Tokenizer {
         if (inner.id)
           ids.push_back(*inner.id);
         else
-          encode_text(std::string_view(text).substr(inner.begin, inner.end - inner.begin),
+          encode_text(text.substr(inner.begin, inner.end - inner.begin),
                       inner.begin == 0 ? beginning : Beginning{}, ids);
       }
     }
@@ -119,6 +121,14 @@ class JsonTokenizer : public Tokenizer {
   }
 
   void encode_text(std::string_view text, Beginning beginning, std::vector<TokenId>& ids) const {
+    if (pre_tokenizer_.piece_end) {
+      for (std::size_t begin = 0; begin < text.size();) {
+        const std::size_t end = pre_tokenizer_.piece_end(text, begin);
+        bpe_.encode(text.substr(begin, end - begin), ids);
+        begin = end;
+      }
+      return;
+    }
     Pieces pieces;
     pieces.list.push_back({text, beginning});
     for (const auto& step : pre_tokenizer_.steps) step->apply(pieces);

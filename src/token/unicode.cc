@@ -124,6 +124,8 @@ bool is_numeric(char32_t c) {
   return general_category(c)[0] == 'N' || contains(kNumbersOfUnicode17, c);
 }
 
+char category_letter(char32_t c) { return general_category(c)[0]; }
+
 bool is_punctuation(char32_t c) {
   if (c < 0x80) return (c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) || (c >= 123 && c <= 126);
   return (general_category(c)[0] == 'P' && !contains(kNoPunctuationYet, c)) || contains(kOncePunctuation, c);
@@ -147,6 +149,26 @@ std::string to_lower_case(std::string_view text) {
     }
   }
   return lower;
+}
+
+// Latin, Greek and Cyrillic letters below the combining marks, general punctuation and symbols without the few that are
+// equivalent to others, kana, Han and Hangul syllables, emoji.
+bool is_surely_nfc(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      ++i;
+      continue;
+    }
+    const Utf8Step step = decode_utf8(text, i);
+    const char32_t c = step.code_point;
+    const bool sure = c < 0x300 || (c >= 0x410 && c <= 0x44F) || (c >= 0x2002 && c <= 0x20CF) ||
+                      (c >= 0x2190 && c <= 0x2328) || (c >= 0x2500 && c <= 0x2ADB) || (c >= 0x3041 && c <= 0x3096) ||
+                      (c >= 0x30A1 && c <= 0x30FA) || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xAC00 && c <= 0xD7A3) ||
+                      (c >= 0x1F300 && c <= 0x1FAFF) || c == 0xFE0F || c == 0x200D;
+    if (!sure) return false;
+    i = step.next;
+  }
+  return true;
 }
 
 std::string normalize_unicode(std::string_view text, NormalForm form) {

@@ -2,11 +2,13 @@
 // they decode to. Both files are sequences of blobs, a blob being its length in bytes (u32) and the bytes. Per document
 // there is one blob of input, and of output: the ids (i32), the decoded text with special tokens, without them, and
 // without them as it was streamed (only of documents up to kStreamed bytes: every step of a stream decodes anew).
-// With --train it trains a tokenizer of 2000 pieces instead.
+// With --train it trains a tokenizer of 2000 pieces instead. ATTUNE_TOKENIZE_ROUNDS (1) is how often each document is
+// encoded for the speed that is printed; the quickest time counts.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
@@ -48,14 +50,21 @@ int main(int argc, char** argv) {
     const std::string documents = read_file(argv[2]);
     std::string results;
     double seconds = 0;
+    const char* wanted = std::getenv("ATTUNE_TOKENIZE_ROUNDS");
+    const int rounds = wanted ? std::max(1, std::atoi(wanted)) : 1;
     for (std::size_t at = 0; at < documents.size();) {
       std::uint32_t size = 0;
       std::memcpy(&size, documents.data() + at, sizeof size);
       const std::string_view text = std::string_view(documents).substr(at + sizeof size, size);
       at += sizeof size + size;
-      const auto start = std::chrono::steady_clock::now();
-      const std::vector<TokenId> ids = tokenizer->encode(text);
-      seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      std::vector<TokenId> ids;
+      double quickest = 1e9;
+      for (int round = 0; round < rounds; ++round) {
+        const auto start = std::chrono::steady_clock::now();
+        ids = tokenizer->encode(text);
+        quickest = std::min(quickest, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      }
+      seconds += quickest;
       append_blob(results, {reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(TokenId)});
       append_blob(results, tokenizer->decode(ids, false));
       append_blob(results, tokenizer->decode(ids, true));
