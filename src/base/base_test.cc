@@ -144,6 +144,11 @@ TEST(Format, Durations) {
   EXPECT_EQ(format_duration(3725), "1h02m");
   EXPECT_EQ(format_duration(65), "1m05s");
   EXPECT_EQ(format_bytes(5e9), "5.00 GB");
+  EXPECT_EQ(with_commas(-1234567), "-1,234,567");
+  EXPECT_EQ(with_commas(999), "999");
+  EXPECT_EQ(with_commas(-999), "-999");
+  EXPECT_EQ(counted(1, "row"), "1 row");
+  EXPECT_EQ(counted(1000, "row"), "1,000 rows");
 }
 
 }  // namespace

@@ -16,8 +16,13 @@ constexpr int kBarWidth = 24;
 }  // namespace
 
 Progress::Progress(std::string title, std::string unit, std::uint64_t total, std::uint64_t start)
-    : title_(std::move(title)), unit_(std::move(unit)), total_(total), start_(start), done_(start),
-      terminal_(isatty(STDERR_FILENO) == 1), begun_(std::chrono::steady_clock::now()) {}
+    : title_(std::move(title)),
+      unit_(std::move(unit)),
+      total_(total),
+      start_(start),
+      done_(start),
+      terminal_(isatty(STDERR_FILENO) == 1),
+      begun_(std::chrono::steady_clock::now()) {}
 
 Progress::~Progress() { finish(); }
 
@@ -55,7 +60,8 @@ void Progress::draw(bool last) {
   } else if (total_ > 0 && rate > 0) {
     line += fmt::format("  {} left", format_duration(static_cast<double>(total_ - std::min(total_, done_)) / rate));
   }
-  if (terminal_) line = fmt::format("\r{}\033[K", line);  // redraw in place, erase what is left of the longer line before
+  if (terminal_)
+    line = fmt::format("\r{}\033[K", line);  // redraw in place, erase what is left of the longer line before
   if (last || !terminal_) line += '\n';
   fmt::print(stderr, "{}", line);
   std::fflush(stderr);
@@ -73,6 +79,16 @@ std::string format_bytes(double bytes) {
   if (bytes >= 1e6) return fmt::format("{:.1f} MB", bytes / 1e6);
   if (bytes >= 1e3) return fmt::format("{:.1f} kB", bytes / 1e3);
   return fmt::format("{:.0f} B", bytes);
+}
+
+std::string with_commas(std::string digits) {
+  const std::size_t first = digits.starts_with('-') ? 1 : 0;
+  for (std::size_t at = digits.size(); at > first + 3; at -= 3) digits.insert(at - 3, ",");
+  return digits;
+}
+
+std::string counted(std::uint64_t number, std::string_view noun) {
+  return fmt::format("{} {}{}", with_commas(number), noun, number == 1 ? "" : "s");
 }
 
 }  // namespace attune

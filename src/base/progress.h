@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <cstdio>
 #include <string>
@@ -34,5 +35,15 @@ std::string format_duration(double seconds);
 
 // "5.00 GB", "312 MB", "96 B" (powers of ten, as disks and --memory use them).
 std::string format_bytes(double bytes);
+
+// 1234567 -> "1,234,567".
+std::string with_commas(std::string digits);
+template <std::integral Number>
+std::string with_commas(Number number) {
+  return with_commas(std::to_string(number));
+}
+
+// (1, "conversation") -> "1 conversation", (1234, "conversation") -> "1,234 conversations".
+std::string counted(std::uint64_t number, std::string_view noun);
 
 }  // namespace attune

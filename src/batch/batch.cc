@@ -39,9 +39,11 @@ void append_row(TokenizedDataset& dataset, const EncodedConversation& row, std::
     ++dataset.untrained_rows;
     return;
   }
-  dataset.tokens.insert(dataset.tokens.end(), row.tokens.begin(), row.tokens.begin() + kept);
-  dataset.mask.insert(dataset.mask.end(), row.mask.begin(), mask_end);
-  dataset.mask[static_cast<std::size_t>(dataset.starts.back())] = 0;   // nothing comes before the first token
+  std::vector<TokenId>& tokens = dataset.tokens.own();
+  std::vector<std::uint8_t>& mask = dataset.mask.own();
+  tokens.insert(tokens.end(), row.tokens.begin(), row.tokens.begin() + kept);
+  mask.insert(mask.end(), row.mask.begin(), mask_end);
+  mask[static_cast<std::size_t>(dataset.starts.back())] = 0;   // nothing comes before the first token
   dataset.starts.push_back(static_cast<std::int64_t>(dataset.tokens.size()));
 }
 

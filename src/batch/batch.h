@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "batch/column.h"
 #include "batch/packing.h"
 #include "conversation/conversation.h"
 #include "token/encode.h"
@@ -14,9 +15,9 @@ namespace attune {
 
 // Every conversation as tokens with its loss mask, laid end to end.
 struct TokenizedDataset {
-  std::vector<TokenId> tokens;
-  std::vector<std::uint8_t> mask;        // 1: trained on as a target
-  std::vector<std::int64_t> starts;      // of each conversation, then the total
+  Column<TokenId> tokens;
+  Column<std::uint8_t> mask;             // 1: trained on as a target
+  Column<std::int64_t> starts;           // of each conversation, then the total
   std::int64_t cut_rows = 0;             // longer than max_length, their end left out
   std::int64_t cut_tokens = 0;
   std::int64_t untrained_rows = 0;       // with no trained token; they are left out

@@ -12,7 +12,6 @@
 #include "base/progress.h"
 #include "base/rng.h"
 #include "cli/commands.h"
-#include "cli/train_display.h"
 #include "model/shapes.h"
 #include "ops/peak.h"
 #include "train/loop.h"

@@ -10,11 +10,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "base/progress.h"
 #include "cli/chat_history.h"
 #include "cli/chat_session.h"
 #include "cli/commands.h"
 #include "cli/line_editor.h"
-#include "cli/train_display.h"
 
 namespace attune {
 namespace {

@@ -7,6 +7,7 @@ namespace attune {
 
 void add_bench_command(CLI::App& app);
 void add_chat_command(CLI::App& app);
+void add_data_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
 void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
@@ -23,6 +24,7 @@ void add_train_command(CLI::App& app);
 inline constexpr auto kCommands = {
     add_demo_command,
     add_import_command,
+    add_data_command,
     add_plan_command,
     add_train_command,
     add_report_command,

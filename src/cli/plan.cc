@@ -7,7 +7,6 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
-#include "cli/train_display.h"
 #include "hub/pull.h"
 #include "plan/plan_json.h"
 #include "token/chat_template.h"

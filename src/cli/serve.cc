@@ -9,8 +9,8 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/progress.h"
 #include "cli/commands.h"
-#include "cli/train_display.h"
 #include "serve/api.h"
 #include "serve/http_server.h"
 #include "train/run_plan.h"

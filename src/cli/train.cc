@@ -20,7 +20,7 @@ namespace {
 struct Options {
   std::string recipe, resume, watch;
   std::vector<std::string> overrides;
-  bool help_recipe = false, open = false;
+  bool help_recipe = false, open = false, no_cache = false;
 };
 
 void run(const Options& options) {
@@ -42,6 +42,7 @@ void run(const Options& options) {
   Recipe recipe = resume ? open_run_folder(options.resume) : load_recipe(options.recipe, options.overrides);
   if (resume) recipe.output = options.resume;   // the folder may have been moved
   recipe.model = resolve_model(recipe.model).string();
+  if (options.no_cache) recipe.token_cache = "none";
   watch_interrupts();
   const auto hub = TrainHub::from(recipe);
   TrainDisplay display;
@@ -83,6 +84,7 @@ void add_train_command(CLI::App& app) {
   command->add_option("--resume", options->resume, "Go on with an interrupted run: its folder");
   command->add_option("--watch", options->watch, "Show the progress of a run that another process trains: its folder");
   command->add_flag("--open", options->open, "Show the run's report in a browser and keep it up to date; on this machine only");
+  command->add_flag("--no-cache", options->no_cache, "Tokenize anew, in memory; like --set token_cache=none");
   command->add_flag("--help-recipe", options->help_recipe, "Every key of a recipe, with its default");
   command->footer("Example: attune train recipe.yaml --set train.num_train_epochs=2");
   command->callback([options] { run(*options); });

@@ -8,14 +8,6 @@
 
 namespace attune {
 
-std::string with_commas(std::int64_t number) {
-  std::string text = std::to_string(number);
-  for (auto i = static_cast<std::ptrdiff_t>(text.size()) - 3; i > (number < 0 ? 1 : 0); i -= 3) {
-    text.insert(static_cast<std::size_t>(i), ",");
-  }
-  return text;
-}
-
 struct TrainDisplay::State {
   std::unique_ptr<Progress> bar;
   std::string held_out;
@@ -47,11 +39,26 @@ LoopCallbacks TrainDisplay::callbacks() {
 FinetuneCallbacks TrainDisplay::finetune_callbacks() {
   FinetuneCallbacks both;
   both.loop = callbacks();
+  both.on_read = [this](std::uint64_t done, std::uint64_t total) {
+    if (!state_->bar) state_->bar = std::make_unique<Progress>("tokenizing", "conversations", total);
+    state_->bar->update(done);
+  };
   both.on_start = [this](const FinetuneStart& start) {
+    state_->bar.reset();
     print_start(start);
     begin(start.run);
   };
   return both;
+}
+
+// The two above stand in the ledger of the tokens, which also knows what was cut.
+void print_warnings(const ProblemCounts& problems) {
+  for (std::size_t i = 0; i < kProblems; ++i) {
+    const auto problem = static_cast<Problem>(i);
+    const std::uint64_t rows = problems.of[i].rows;
+    if (rows == 0 || problem == Problem::kCut || problem == Problem::kNothingTrained) continue;
+    fmt::print("warning   {}; attune data check shows them\n", problem_sentence(problem, rows));
+  }
 }
 
 void print_start(const FinetuneStart& s) {
@@ -66,6 +73,7 @@ void print_start(const FinetuneStart& s) {
   if (s.untrained_rows > 0) {
     fmt::print("warning   {} conversations have no token to learn and are left out\n", with_commas(s.untrained_rows));
   }
+  print_warnings(s.problems);
   fmt::print("trained   {} of {} parameters ({:.2f}%)\n", with_commas(s.run.trained_parameters), with_commas(s.run.all_parameters),
              100.0 * static_cast<double>(s.run.trained_parameters) / static_cast<double>(s.run.all_parameters));
   fmt::print("memory    {} planned: weights {}, adapter and gradients {}, activations and optimizer {}{}\n",

@@ -27,7 +27,4 @@ class TrainDisplay {
 void print_start(const FinetuneStart& start);
 void print_summary(const FinetuneResult& result);
 
-// 1234567 -> "1,234,567".
-std::string with_commas(std::int64_t number);
-
 }  // namespace attune

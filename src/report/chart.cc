@@ -6,6 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "base/html.h"
+#include "base/progress.h"
+
 namespace attune {
 namespace {
 
@@ -142,36 +145,7 @@ std::string to_svg(const Histogram& histogram) {
 std::string short_number(double value) {
   if (!std::isfinite(value)) return "-";
   if (std::abs(value) < 1000) return fmt::format("{:.4g}", value);
-  std::string digits = fmt::format("{:.0f}", std::abs(value));
-  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, 1, ',');
-  return (value < 0 ? "-" : "") + digits;
-}
-
-std::string escape_html(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        result += "&amp;";
-        break;
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      case '\'':
-        result += "&#39;";
-        break;
-      default:
-        result += c;
-    }
-  }
-  return result;
+  return with_commas(fmt::format("{:.0f}", value));
 }
 
 }  // namespace attune

@@ -37,7 +37,4 @@ std::string to_svg(const Histogram& histogram);
 // "1234.5678" -> "1,235", "0.01234" -> "0.0123": four significant digits, thousands set off.
 std::string short_number(double value);
 
-// & < > " ' as entities: for text and attributes.
-std::string escape_html(std::string_view text);
-
 }  // namespace attune

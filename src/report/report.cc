@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/html.h"
 #include "base/progress.h"
 #include "report/chart.h"
 #include "report/style.h"

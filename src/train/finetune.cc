@@ -23,6 +23,8 @@ FinetuneStart describe(const RunStart& run, const TrainingData& data) {
   start.untrained_rows = data.train.untrained_rows;
   for (std::int64_t i = 0; i < data.train.rows(); ++i) start.longest_row = std::max(start.longest_row, data.train.length(i));
   start.data_digest = data.digest;
+  start.problems = data.problems;
+  start.cached = data.cached;
   return start;
 }
 
@@ -95,7 +97,7 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   const auto tokenizer = load_tokenizer(recipe.model);
   const ModelConfig config = load_model_config(recipe.model);
   check_vocabulary(config, tokenizer->vocab_size(), recipe.model);
-  const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer);
+  const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer, callbacks.on_read);
   Model model = full ? load_trainable_model(recipe.model) : load_model(recipe.model, recipe.quantization);
   std::optional<Adapter> adapter;
   if (!full) {

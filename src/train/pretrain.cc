@@ -128,8 +128,8 @@ Rows tokenize_all(const PretrainRecipe& recipe, const Tokenizer& tokenizer, cons
     deal(part, all, recipe.eval_share);
     const auto add = [&](TokenizedDataset& to, const TokenizedDataset& from) {
       const std::int64_t offset = to.starts.back();
-      to.tokens.insert(to.tokens.end(), from.tokens.begin(), from.tokens.end());
-      to.mask.insert(to.mask.end(), from.mask.begin(), from.mask.end());
+      to.tokens.own().insert(to.tokens.own().end(), from.tokens.begin(), from.tokens.end());
+      to.mask.own().insert(to.mask.own().end(), from.mask.begin(), from.mask.end());
       for (std::size_t i = 1; i < from.starts.size(); ++i) to.starts.push_back(from.starts[i] + offset);
     };
     add(rows.train, part.train);

@@ -26,6 +26,9 @@ std::vector<Key> own_keys(Recipe& r) {
       {"data", &r.data,
        "Folders or files of conversations (JSONL), as `attune import` writes them. Required."},
       {"output", &r.output, "Folder of the run. Absent: `runs/` and the name of the recipe file."},
+      {"token_cache", &r.token_cache,
+       "Folder where the tokens of a data set are kept, so that data larger than memory can be trained on and is tokenized "
+       "once. `auto`: `~/.cache/attune/tokens` (or below `$XDG_CACHE_HOME`) for data of 16 MB and more; `none`: in memory."},
       {"memory", &r.memory,
        "Most memory the run may plan for; more is refused before the start. `auto`: what the plan needs."},
       {"compute", choice(r.compute, {"auto", "f32", "bf16"}),

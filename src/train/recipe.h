@@ -72,6 +72,7 @@ struct Recipe {
   std::string model;              // folder
   std::vector<std::string> data;  // folders or files of conversations
   std::string output;             // run folder; empty: runs/<name of the recipe file>
+  std::string token_cache = "auto";  // folder of token_cache.h's files; "auto", "none"
   std::uint64_t memory = 0;       // bytes; 0: no limit
   Compute compute = Compute::kAuto;
   Quantization quantization = Quantization::kNF4;  // load_recipe: none for full training when not given

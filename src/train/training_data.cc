@@ -2,50 +2,241 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
+#include <utility>
 
+#include "base/digest.h"
 #include "base/error.h"
+#include "base/interrupt.h"
+#include "batch/encode_all.h"
+#include "batch/token_cache.h"
+#include "check/repetitions.h"
 #include "conversation/dataset.h"
+#include "train/token_key.h"
 
 namespace attune {
 namespace {
 
-// Moves every 1/share-th conversation from `train` to `valid`; at least one stays in each.
-void hold_out(std::vector<Conversation>& train, std::vector<Conversation>& valid, double share) {
-  const auto held = static_cast<std::size_t>(std::floor(share * static_cast<double>(train.size())));
-  if (held == 0) return;
-  std::vector<Conversation> kept;
-  for (std::size_t i = 0; i < train.size(); ++i) {
-    // The i-th is held out when the number of held-out rows that should have occurred by then grows.
-    const bool take = (i + 1) * held / train.size() > i * held / train.size();
-    (take ? valid : kept).push_back(std::move(train[i]));
+constexpr std::size_t kBatch = 2048;  // conversations encoded at once
+
+struct Sources {
+  std::vector<fs::path> train, valid;
+  std::string names;  // as in the recipe, for messages
+  std::uint64_t bytes = 0;
+};
+
+Sources find_sources(const Recipe& recipe) {
+  Sources sources;
+  for (const std::string& path : recipe.data) {
+    const DatasetFiles files = dataset_files(path);
+    sources.train.insert(sources.train.end(), files.train.begin(), files.train.end());
+    sources.valid.insert(sources.valid.end(), files.valid.begin(), files.valid.end());
+    sources.names += (sources.names.empty() ? "" : ", ") + path;
   }
-  train = std::move(kept);
+  for (const auto* part : {&sources.train, &sources.valid}) {
+    for (const fs::path& file : *part) {
+      std::error_code error;
+      const auto size = fs::file_size(file, error);
+      if (!error) sources.bytes += size;
+    }
+  }
+  return sources;
+}
+
+// The part of all rows of the training files that is held out: every 1/share-th.
+class HoldOut {
+ public:
+  HoldOut(std::uint64_t rows, double share)
+      : rows_(rows), held_(static_cast<std::uint64_t>(std::floor(share * static_cast<double>(rows)))) {}
+  // The i-th is held out when the number of held-out rows that should have occurred by then grows.
+  bool takes(std::uint64_t i) const { return held_ > 0 && (i + 1) * held_ / rows_ > i * held_ / rows_; }
+
+ private:
+  std::uint64_t rows_, held_;
+};
+
+// The cache cannot be written, or not to the end: no reason not to train.
+struct NoRoom {};
+
+// The writer of token_cache.h with its errors told apart from those of the data.
+class CacheFile {
+ public:
+  CacheFile(const fs::path& path, const std::string& key) {
+    attempt([&] { writer_.emplace(path, key); });
+  }
+  void append(TokenizedDataset& rows) {
+    attempt([&] { writer_->append(rows); });
+  }
+  void commit(const TokenizedDataset& valid, const Json& extra) {
+    attempt([&] { writer_->commit(valid, extra); });
+  }
+
+ private:
+  template <typename Work>
+  static void attempt(const Work& work) {
+    try {
+      work();
+    } catch (const UserError&) {
+      throw NoRoom();
+    }
+  }
+  std::optional<TokenCacheWriter> writer_;
+};
+
+class Loader {
+ public:
+  Loader(const Recipe& recipe, const Sources& sources, const ChatTemplate& chat_template, const Tokenizer& tokenizer,
+         const ReadProgress& progress)
+      : recipe_(recipe),
+        sources_(sources),
+        chat_template_(chat_template),
+        tokenizer_(tokenizer),
+        progress_(progress),
+        rows_(chat_template, tokenizer, recipe.train.max_length) {
+    data_.train = data_.valid = make_tokenized_dataset();
+  }
+
+  // Into memory, or, with a cache, into its file: data.train is then empty.
+  TrainingData run(CacheFile* cache) {
+    std::uint64_t total = 0, read = 0;
+    for (const fs::path& file : sources_.train) total += count_rows(file);
+    const HoldOut hold_out(sources_.valid.empty() ? total : 0, recipe_.eval.eval_share);
+    for_each(sources_.train, [&](Row&& row) {
+      if (hold_out.takes(read++)) {
+        hold(std::move(row));
+        return;
+      }
+      batch_.push_back(std::move(row));
+      if (batch_.size() < kBatch) return;
+      encode(data_.train, false);
+      if (cache) cache->append(data_.train);
+      if (progress_) progress_(read, total);
+    });
+    encode(data_.train, false);
+    if (cache) cache->append(data_.train);
+    data_.train_conversations = std::exchange(encoded_, 0);
+    for_each(sources_.valid, [&](Row&& row) { hold(std::move(row)); });
+    batch_ = std::move(held_);
+    encode(data_.valid, true);
+    data_.valid_conversations = encoded_;
+    data_.digest = digest_.hex();
+    refuse_errors(data_.problems, sources_.names);
+    if (trained_rows_ == 0) {
+      throw UserError(
+          "[{}] no token would be trained on: {} conversations, {} without an assistant token within max_length {}; "
+          "check "
+          "the roles and max_length",
+          sources_.names, data_.train_conversations, data_.train_conversations, recipe_.train.max_length);
+    }
+    if (cache) {
+      cache->commit(data_.valid, Json{{"digest", data_.digest},
+                                      {"train", data_.train_conversations},
+                                      {"valid", data_.valid_conversations},
+                                      {"problems", to_json(data_.problems)}});
+    }
+    return std::move(data_);
+  }
+
+ private:
+  struct Row {
+    Conversation conversation;
+    std::string where;
+  };
+
+  // Every row in order; the first bad one is thrown.
+  template <typename Visit>
+  void for_each(const std::vector<fs::path>& files, const Visit& visit) {
+    for (const fs::path& file : files) {
+      bool any = false;
+      for_each_row(
+          file,
+          [&](Conversation&& conversation, const std::string& where) {
+            any = true;
+            visit({std::move(conversation), where});
+          },
+          [](const UserError&) { throw; });
+      if (!any) throw BadFile("[{}] the file has no row", file.string());
+    }
+  }
+
+  void hold(Row&& row) {
+    if (held_.size() < static_cast<std::size_t>(recipe_.eval.eval_max)) held_.push_back(std::move(row));
+  }
+
+  // Adds the rows of batch_ to `to`.
+  void encode(TokenizedDataset& to, bool held_out) {
+    if (interrupt_requested()) throw Interrupted("[train] stopped while the data was tokenized; nothing was written");
+    std::vector<Conversation> conversations;
+    for (Row& row : batch_) conversations.push_back(std::move(row.conversation));
+    std::vector<EncodedRow> encoded = encode_all(conversations, chat_template_, tokenizer_);
+    const std::int64_t before = to.rows();
+    for (std::size_t i = 0; i < encoded.size(); ++i) {
+      EncodedRow& row = encoded[i];
+      if (!row.refused.empty()) throw UserError(row.refused);
+      rows_.check(conversations[i], row, batch_[i].where, data_.problems);
+      if (!recipe_.train.assistant_only_loss) std::fill(row.mask.begin(), row.mask.end(), std::uint8_t{1});
+      append_row(to, row, recipe_.train.max_length);
+      digest_.update(to_json_line(to_json(conversations[i])) + "\n");
+      repetitions_.check(std::move(conversations[i]), held_out, batch_[i].where, data_.problems);
+      ++encoded_;
+    }
+    if (!held_out) trained_rows_ += to.rows() - before;
+    batch_.clear();
+  }
+
+  const Recipe& recipe_;
+  const Sources& sources_;
+  const ChatTemplate& chat_template_;
+  const Tokenizer& tokenizer_;
+  const ReadProgress& progress_;
+  const RowCheck rows_;
+  Repetitions repetitions_;
+  Sha256 digest_;
+  std::vector<Row> batch_, held_;
+  std::int64_t encoded_ = 0, trained_rows_ = 0;
+  TrainingData data_;
+};
+
+TrainingData from_cache(CachedTokens&& tokens, const std::string& where) {
+  TrainingData data;
+  data.train = std::move(tokens.train);
+  data.valid = std::move(tokens.valid);
+  data.train_conversations = json_require<std::int64_t>(tokens.extra, "train", where);
+  data.valid_conversations = json_require<std::int64_t>(tokens.extra, "valid", where);
+  data.digest = json_require<std::string>(tokens.extra, "digest", where);
+  data.problems = problem_counts_from_json(tokens.extra.value("problems", Json::object()));
+  return data;
 }
 
 }  // namespace
 
-TrainingData load_training_data(const Recipe& recipe, const ChatTemplate& chat_template, const Tokenizer& tokenizer) {
-  std::vector<Conversation> train, valid;
-  std::string names;
-  for (const std::string& path : recipe.data) {
-    Dataset part = read_dataset(path);
-    std::move(part.train.begin(), part.train.end(), std::back_inserter(train));
-    std::move(part.valid.begin(), part.valid.end(), std::back_inserter(valid));
-    names += (names.empty() ? "" : ", ") + path;
+TrainingData load_training_data(const Recipe& recipe, const ChatTemplate& chat_template, const Tokenizer& tokenizer,
+                                const ReadProgress& progress) {
+  const Sources sources = find_sources(recipe);
+  const fs::path folder = token_cache_folder(recipe, chat_template, sources.bytes);
+  std::string key;
+  fs::path path;
+  if (!folder.empty()) {
+    key = token_key(recipe, chat_template, sources.train, sources.valid);
+    path = folder / (key + ".tokens");
+    if (auto tokens = open_token_cache(path, key, tokenizer.vocab_size())) {
+      TrainingData data = from_cache(std::move(*tokens), path.string());
+      data.cached = true;
+      return data;
+    }
   }
-  if (valid.empty()) hold_out(train, valid, recipe.eval.eval_share);
-  const auto limit = static_cast<std::size_t>(recipe.eval.eval_max);
-  if (valid.size() > limit) valid.resize(limit);
-
-  TrainingData data;
-  data.train_conversations = static_cast<std::int64_t>(train.size());
-  data.valid_conversations = static_cast<std::int64_t>(valid.size());
-  std::vector<Conversation> all = train;
-  all.insert(all.end(), valid.begin(), valid.end());
-  data.digest = dataset_digest(all);
-  data.train = tokenize(train, chat_template, tokenizer, recipe.train.max_length, recipe.train.assistant_only_loss, names);
-  data.valid = tokenize(valid, chat_template, tokenizer, recipe.train.max_length, recipe.train.assistant_only_loss);
-  return data;
+  if (!path.empty()) {
+    try {
+      CacheFile cache(path, key);
+      Loader(recipe, sources, chat_template, tokenizer, progress).run(&cache);
+      if (auto tokens = open_token_cache(path, key, tokenizer.vocab_size())) {
+        return from_cache(std::move(*tokens), path.string());
+      }
+    } catch (const NoRoom&) {
+      // Memory will have to do.
+    }
+  }
+  return Loader(recipe, sources, chat_template, tokenizer, progress).run(nullptr);
 }
 
 }  // namespace attune
