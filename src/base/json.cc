@@ -3,6 +3,8 @@
 #include <set>
 #include <vector>
 
+#include "base/utf8.h"
+
 namespace attune {
 namespace {
 
@@ -77,6 +79,23 @@ template std::optional<std::int64_t> json_get(const Json&, const char*, const st
 template std::optional<double> json_get(const Json&, const char*, const std::string&);
 template std::optional<bool> json_get(const Json&, const char*, const std::string&);
 template std::optional<std::string> json_get(const Json&, const char*, const std::string&);
+
+void append_json_string(std::string& line, std::string_view text) {
+  const std::string repaired = is_valid_utf8(text) ? "" : to_valid_utf8(text);
+  if (!repaired.empty()) text = repaired;
+  line += '"';
+  std::size_t copied = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    line.append(text, copied, i - copied);
+    copied = i + 1;
+    static constexpr std::string_view kNamed = "\"\\\b\f\n\r\t", kNames = "\"\\bfnrt";
+    if (const auto name = kNamed.find(text[i]); name != std::string_view::npos) (line += '\\') += kNames[name];
+    else line += fmt::format("\\u{:04x}", c);
+  }
+  line.append(text, copied) += '"';
+}
 
 std::string to_json_line(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);

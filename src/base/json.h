@@ -41,6 +41,9 @@ T json_require(const Json& object, const char* key, const std::string& where) {
 // One line of JSON (no spaces, UTF-8 as is; invalid UTF-8 becomes U+FFFD).
 std::string to_json_line(const Json& value);
 
+// Appends the text as a JSON string with its quotes, as to_json_line() writes it.
+void append_json_string(std::string& line, std::string_view text);
+
 extern template std::optional<std::int64_t> json_get(const Json&, const char*, const std::string&);
 extern template std::optional<double> json_get(const Json&, const char*, const std::string&);
 extern template std::optional<bool> json_get(const Json&, const char*, const std::string&);

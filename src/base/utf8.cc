@@ -68,6 +68,10 @@ void append_utf8(std::string& text, char32_t c) {
 
 bool is_valid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
+    if (static_cast<unsigned char>(text[i]) < 0x80) {
+      ++i;
+      continue;
+    }
     const Prefix prefix = valid_prefix(text, i);
     if (!prefix.complete) return false;
     i += prefix.bytes;

@@ -8,6 +8,8 @@
 #include <string>
 
 #include "cli/commands.h"
+#include "conversation/import.h"
+#include "conversation/table.h"
 
 namespace attune {
 namespace {
@@ -18,6 +20,8 @@ struct Arguments {
   bool no_redact = false, no_filter = false, no_dedup = false;
   std::string exchanges = "4-6";
   std::string date_order;
+  std::vector<std::string> aliases;
+  std::string columns;
   bool json = false;
 };
 
@@ -61,6 +65,8 @@ void run(Arguments& arguments) {
   ImportOptions& options = arguments.options;
   parse_exchanges(arguments.exchanges, options.windows);
   options.date_order = parse_date_order(arguments.date_order);
+  if (!arguments.columns.empty()) options.columns = parse_columns(arguments.columns);
+  for (const std::string& alias : arguments.aliases) options.aliases.push_back(parse_alias(alias));
   parse_gap(arguments.gap, options);
   options.windows.only_words = !arguments.no_filter;
   options.drop_duplicates = !arguments.no_dedup;
@@ -80,13 +86,19 @@ void add_import_command(CLI::App& app) {
   const auto arguments = std::make_shared<Arguments>();
   ImportOptions& options = arguments->options;
   CLI::App* command = app.add_subcommand("import", "Chat exports -> conversations to train on");
-  command->add_option("PATH", options.paths, "WhatsApp .txt or .zip, or a folder of them")->required();
+  command->add_option("PATH", options.paths, "Exports: files, zip archives or folders; see below")->required();
   command->add_option("--me", options.me, "Who the model learns to be, as named in the chat (several: repeat it)")
-      ->required()
+      ->take_all()
+      ->expected(1);
+  command
+      ->add_option("--alias", arguments->aliases,
+                   "\"Old name=Name\": two names of one person, in one chat or several (repeat it)")
       ->take_all()
       ->expected(1);
   command->add_option("-o,--output", options.output, "Folder to write; must not exist")->required();
-  command->add_option("--from", options.from, "Type of the export instead of detecting it (whatsapp)");
+  command->add_option("--from", options.from, "Type of the export instead of detecting it; the types are below");
+  command->add_option("--columns", arguments->columns,
+                      "Columns of a table: time=NAME,sender=NAME,text=NAME,chat=NAME (those that are not found)");
   command->add_option("--date-order", arguments->date_order, "dmy, mdy or ymd instead of inferring it from the file");
   command
       ->add_option("--gap,--session-gap", arguments->gap,
@@ -116,7 +128,12 @@ void add_import_command(CLI::App& app) {
       ->take_all()
       ->expected(1);
   command->add_flag("--json", arguments->json, "Print the ledger as JSON");
+  std::string types;
+  for (const Importer& importer : importers()) types += fmt::format("  {:<15}{}\n", importer.name, importer.files);
   command->footer(
+      "Types, each also in a folder or a zip archive:\n" + types +
+      "Conversations need no --me. Several paths become one time line.\n"
+      "\n"
       "Example:\n"
       "  attune import \"WhatsApp Chat with Anna.txt\" --me \"Pete\" -o pete-data\n"
       "\n"

@@ -1,13 +1,143 @@
 #include "conversation/chat_log.h"
 
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+
 namespace attune {
 
-std::string_view drop_name(Drop reason) {
-  static constexpr std::array<std::string_view, kDropReasons> kNames = {
-      "system", "media", "deleted",   "call",       "location",   "contact",
-      "poll",   "empty", "duplicate", "without_me", "unprompted", "unanswered",
-      "only_links", "only_signs", "repeated", "near_repeated"};
-  return kNames[static_cast<std::size_t>(reason)];
+MessageList::MessageList(std::span<const ChatMessage> messages) {
+  for (const ChatMessage& message : messages) push_back(message);
 }
+
+std::uint32_t MessageList::sender_number(std::string_view name) {
+  const auto found = numbers_.find(name);
+  if (found != numbers_.end()) return found->second;
+  names_.emplace_back(name);
+  return numbers_[names_.back()] = static_cast<std::uint32_t>(names_.size() - 1);
+}
+
+void MessageList::push_back(const ChatMessage& message) {
+  if (message.text.size() > UINT32_MAX) throw BadFile("[import] a message of {} bytes", message.text.size());
+  entries_.push_back(
+      {message.time, texts_.size(), static_cast<std::uint32_t>(message.text.size()), sender_number(message.sender)});
+  texts_.append(message.text);
+}
+
+ChatMessage MessageList::operator[](std::size_t i) const {
+  const Entry& entry = entries_[i];
+  return {entry.time, names_[entry.sender], texts_.view(entry.offset, entry.length)};
+}
+
+MessageList::Iterator MessageList::begin() const { return {*this, 0}; }
+MessageList::Iterator MessageList::end() const { return {*this, size()}; }
+
+void MessageList::set_text(std::size_t i, std::string_view text) {
+  Entry& entry = entries_[i];
+  entry.offset = texts_.size();
+  entry.length = static_cast<std::uint32_t>(text.size());
+  texts_.append(text);
+}
+
+void MessageList::rename_senders(const std::function<std::string(std::string_view)>& name) {
+  std::deque<std::string> before = std::exchange(names_, {});
+  numbers_.clear();
+  std::vector<std::uint32_t> numbers;
+  for (const std::string& old : before) numbers.push_back(sender_number(name(old)));
+  for (std::size_t i = 0; i < size(); ++i) entries_[i].sender = numbers[entries_[i].sender];
+}
+
+void MessageList::sort_by_time() {
+  bool sorted = true;
+  for (std::size_t i = 1; i < size() && sorted; ++i) sorted = entries_[i - 1].time <= entries_[i].time;
+  if (sorted) return;
+  // Keys are copied because a sort visits memory in no order, which spilled entries would pay for at each step.
+  std::vector<std::pair<std::int64_t, std::uint32_t>> order;
+  order.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) order.emplace_back(entries_[i].time, static_cast<std::uint32_t>(i));
+  std::sort(order.begin(), order.end());
+  SpillVector<Entry> ordered;
+  for (const auto& [time, i] : order) ordered.push_back(entries_[i]);
+  entries_ = std::move(ordered);
+}
+
+void MessageList::reorder(const std::vector<std::uint32_t>& order) {
+  SpillVector<Entry> ordered;
+  for (const std::uint32_t i : order) ordered.push_back(entries_[i]);
+  entries_ = std::move(ordered);
+}
+
+void MessageList::divide_times(std::int64_t divisor) {
+  for (std::size_t i = 0; i < size(); ++i) {
+    std::int64_t& time = entries_[i].time;
+    time = time / divisor - (time % divisor < 0);
+  }
+}
+
+void MessageList::reverse() {
+  SpillVector<Entry> reversed;
+  for (std::size_t i = size(); i-- > 0;) reversed.push_back(entries_[i]);
+  entries_ = std::move(reversed);
+}
+
+std::size_t MessageList::erase_if(const std::function<bool(const ChatMessage&)>& leave_out) {
+  SpillVector<Entry> kept;
+  const std::size_t before = size();
+  for (std::size_t i = 0; i < before; ++i) {
+    if (!leave_out((*this)[i])) kept.push_back(entries_[i]);
+  }
+  if (kept.size() < before) entries_ = std::move(kept);
+  return before - size();
+}
+
+std::vector<std::pair<std::string_view, std::uint64_t>> MessageList::senders() const {
+  std::vector<std::uint64_t> counts(names_.size());
+  for (std::size_t i = 0; i < size(); ++i) ++counts[entries_[i].sender];
+  std::vector<std::pair<std::string_view, std::uint64_t>> list;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > 0) list.emplace_back(names_[i], counts[i]);
+  }
+  return list;
+}
+
+void MessageList::settle() const {
+  entries_.settle();
+  texts_.settle();
+}
+
+namespace {
+
+struct DropText {
+  std::string_view name, explanation;
+};
+
+constexpr std::array<DropText, kDropReasons> kDropTexts = {{{"system", "notices of the program"},
+                                                            {"media", "media without words"},
+                                                            {"deleted", "deleted messages"},
+                                                            {"call", "calls"},
+                                                            {"location", "locations"},
+                                                            {"contact", "contact cards"},
+                                                            {"poll", "polls"},
+                                                            {"reaction", "reactions"},
+                                                            {"bot", "written by bots"},
+                                                            {"forwarded", "somebody else's words, forwarded"},
+                                                            {"quote", "mails without words of their own"},
+                                                            {"empty", "empty"},
+                                                            {"duplicate", "already read from another file"},
+                                                            {"without_me", "in chats without --me"},
+                                                            {"unprompted", "opening words that answer nobody"},
+                                                            {"unanswered", "last words that nobody answers"},
+                                                            {"only_links", "exchanges of nothing but links"},
+                                                            {"only_signs", "exchanges answered by a single emoji"},
+                                                            {"repeated", "in conversations equal to an earlier one"},
+                                                            {"near_repeated", "in conversations nearly equal to one"}}};
+
+}  // namespace
+
+std::string_view drop_name(Drop reason) { return kDropTexts[static_cast<std::size_t>(reason)].name; }
+
+std::string_view drop_explanation(Drop reason) { return kDropTexts[static_cast<std::size_t>(reason)].explanation; }
 
 }  // namespace attune

@@ -78,6 +78,18 @@ Json to_json(const Conversation& conversation) {
   return Json{{"messages", std::move(messages)}};
 }
 
+std::string to_json_line(const Conversation& conversation) {
+  std::string line = "{\"messages\":[";
+  for (const Message& message : conversation.messages) {
+    line += line.back() == '[' ? "{\"role\":" : ",{\"role\":";
+    append_json_string(line, message.role);
+    line += ",\"content\":";
+    append_json_string(line, message.content);
+    line += '}';
+  }
+  return line + "]}";
+}
+
 Conversation conversation_from_json(const Json& value, const std::string& where) {
   if (!value.is_object()) throw BadFile("[{}] expected a JSON object, got {}", where, value.type_name());
   const auto found = value.find("messages");

@@ -26,6 +26,9 @@ struct Conversation {
 
 Json to_json(const Conversation& conversation);
 
+// to_json_line(to_json(conversation)), without building the tree: most of what an import writes is this.
+std::string to_json_line(const Conversation& conversation);
+
 // Throws BadFile naming `where` (file:line) and the offending message's index.
 Conversation conversation_from_json(const Json& value, const std::string& where);
 

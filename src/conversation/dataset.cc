@@ -166,7 +166,7 @@ Dataset read_dataset(const fs::path& path) {
 
 std::string dataset_digest(std::span<const Conversation> conversations) {
   Sha256 digest;
-  for (const Conversation& conversation : conversations) digest.update(to_json_line(to_json(conversation)) + "\n");
+  for (const Conversation& conversation : conversations) digest.update(to_json_line(conversation) + "\n");
   return digest.hex();
 }
 

@@ -179,6 +179,16 @@ TEST_F(DatasetTest, FolderErrors) {
   }
 }
 
+TEST(ConversationTest, BothWritersOfALineAgree) {
+  std::string every;
+  for (int c = 0; c < 256; ++c) every += static_cast<char>(c);  // broken UTF-8 included
+  for (const std::string& text : {std::string(), std::string("ő \"\\/ \u007F"), every, std::string("\xC3")}) {
+    const Conversation conversation{{{"user", text}, {"assistant", "b"}}};
+    EXPECT_EQ(to_json_line(conversation), to_json_line(to_json(conversation)));
+  }
+  EXPECT_EQ(to_json_line(Conversation{}), to_json_line(to_json(Conversation{})));
+}
+
 TEST(ConversationTest, JsonRoundTrip) {
   const Conversation conversation{{{"user", "a\n\"b\""}, {"assistant", "ő 👩‍👩‍👧"}}};
   EXPECT_EQ(conversation_from_json(to_json(conversation), "test"), conversation);

@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
-#include <map>
+#include <numeric>
 #include <optional>
-#include <set>
-#include <tuple>
 
 #include "base/digest.h"
 #include "base/error.h"
@@ -20,13 +18,11 @@ namespace attune {
 namespace {
 
 constexpr std::size_t kMaxListedSenders = 12;
+constexpr std::size_t kMaxListedChats = 12;
 constexpr const char* kRedactionMap = ".redactions.json";  // no data file: its name begins with a dot
-
-std::size_t index(Drop reason) { return static_cast<std::size_t>(reason); }
 
 void check_options(const ImportOptions& options) {
   if (options.paths.empty()) throw UserError("[import] expected at least one export to read");
-  if (options.me.empty()) throw UserError("[--me] expected the name of the person that the model learns to be");
   if (options.output.empty()) throw UserError("[-o] expected the name of the folder to write");
   if (options.windows.min_exchanges < 1 || options.windows.max_exchanges < options.windows.min_exchanges) {
     throw UserError("[--exchanges] expected MIN-MAX with 1 <= MIN <= MAX, got {}-{}", options.windows.min_exchanges,
@@ -46,50 +42,17 @@ void check_options(const ImportOptions& options) {
   }
 }
 
-std::vector<ChatLog> read_logs(const ImportOptions& options) {
-  std::vector<ChatLog> logs;
+Imported read_all(const ImportOptions& options) {
+  Imported all;
   for (const fs::path& path : options.paths) {
-    if (!fs::exists(path)) throw UserError("[{}] no such file; check the path", path.string());
-    const Importer& importer = options.from.empty() ? detect_importer(path) : importer_named(options.from);
-    auto more = importer.read(path, {options.date_order, options.me});
-    std::move(more.begin(), more.end(), std::back_inserter(logs));
+    Imported more = read_export(path, options.from, {options.date_order, options.me, options.columns});
+    std::move(more.logs.begin(), more.logs.end(), std::back_inserter(all.logs));
+    std::move(more.rows.begin(), more.rows.end(), std::back_inserter(all.rows));
   }
-  return logs;
-}
-
-// Two exports of one chat overlap: the later file then gives only what is new. Chats count as one when the
-// same people write in them; only then is "ok" at 12:01 twice the same message.
-void drop_duplicates(std::vector<ChatLog>& logs) {
-  if (logs.size() < 2) return;
-  std::map<std::set<std::string>, std::set<std::tuple<std::int64_t, std::string, std::string>>> seen;
-  for (ChatLog& log : logs) {
-    std::set<std::string> people;
-    for (const ChatMessage& message : log.messages) people.insert(message.sender);
-    auto& before = seen[people];
-    const std::size_t all = log.messages.size();
-    std::set<std::tuple<std::int64_t, std::string, std::string>> own;
-    std::erase_if(log.messages, [&](const ChatMessage& message) {
-      auto key = std::make_tuple(message.time, message.sender, message.text);
-      if (before.contains(key)) return true;
-      own.insert(std::move(key));
-      return false;
-    });
-    log.dropped[index(Drop::kDuplicate)] += all - log.messages.size();
-    before.merge(own);
-  }
+  return all;
 }
 
 using Senders = std::vector<std::pair<std::string, std::uint64_t>>;
-
-Senders count_senders(const std::vector<ChatLog>& logs) {
-  std::map<std::string, std::uint64_t> counts;
-  for (const ChatLog& log : logs) {
-    for (const ChatMessage& message : log.messages) ++counts[message.sender];
-  }
-  Senders senders(counts.begin(), counts.end());
-  std::stable_sort(senders.begin(), senders.end(), [](const auto& a, const auto& b) { return a.second > b.second; });
-  return senders;
-}
 
 std::string only_digits(std::string_view text) {
   std::string digits;
@@ -130,9 +93,35 @@ std::vector<std::string> find_me(const std::vector<std::string>& me, const Sende
   return found;
 }
 
+// Conversations that were some before: each is a session of its own, in the order of the files. They hold no
+// messages of a log, so none of the ledger's messages are theirs: no exchanges.
+std::vector<MessageSession> sessions_of_rows(std::vector<ConversationRows> files, ImportLedger& ledger) {
+  std::vector<MessageSession> sessions;
+  for (ConversationRows& file : files) {
+    ledger.chats.push_back({file.source, file.format, "", "", 0, file.list.size(), 0, 0});
+    ledger.records += file.list.size();
+    ledger.rows += file.list.size();
+    for (Conversation& row : file.list) {
+      Window window;
+      window.messages = std::move(row.messages);
+      sessions.push_back({static_cast<std::int64_t>(sessions.size()), {}, {}});
+      sessions.back().windows.push_back(std::move(window));
+    }
+  }
+  return sessions;
+}
+
+void redact_rows(std::vector<MessageSession>& rows, Redactor& redactor) {
+  for (MessageSession& row : rows) {
+    for (Window& window : row.windows) {
+      for (Message& message : window.messages) redactor.redact(message.content);
+    }
+  }
+}
+
 std::string json_lines(const std::vector<Conversation>& conversations) {
   std::string lines;
-  for (const Conversation& conversation : conversations) lines += to_json_line(to_json(conversation)) + "\n";
+  for (const Conversation& conversation : conversations) lines += to_json_line(conversation) + "\n";
   return lines;
 }
 
@@ -140,24 +129,31 @@ std::string json_lines(const std::vector<Conversation>& conversations) {
 
 ImportLedger import_chats(const ImportOptions& options) {
   check_options(options);
-  std::vector<ChatLog> logs = read_logs(options);
-  drop_duplicates(logs);
+  Imported imported = read_all(options);
+  if (options.me.empty() && !imported.logs.empty()) {
+    throw UserError("[--me] expected the name of the person that the model learns to be");
+  }
+  std::vector<ChatLog> logs = merge_logs(std::move(imported.logs), options.aliases);
 
   ImportLedger ledger;
   for (const ChatLog& log : logs) {
-    ledger.chats.push_back({log.source, log.format, log.dates, log.clock, log.lines, log.entries, log.messages.size()});
+    // Of a log that was merged into another one these are the messages that it contributed.
+    const std::uint64_t own = log.entries - std::accumulate(log.dropped.begin(), log.dropped.end(), std::uint64_t{0});
+    ledger.chats.push_back({log.source, log.format, log.dates, log.clock, log.lines, log.records, log.entries, own});
     ledger.lines += log.lines;
+    ledger.records += log.records;
     ledger.entries += log.entries;
     ledger.messages += log.messages.size();
     ledger.edited += log.edited;
     for (std::size_t i = 0; i < kDropReasons; ++i) ledger.dropped[i] += log.dropped[i];
   }
   ledger.senders = count_senders(logs);
-  if (ledger.messages == 0) {
+  std::vector<MessageSession> sessions = sessions_of_rows(std::move(imported.rows), ledger);
+  if (ledger.messages == 0 && sessions.empty()) {
     throw UserError("[{}] the export holds no message: {} entries, all of them notices, media or deleted",
                     options.paths.front().string(), ledger.entries);
   }
-  ledger.me = find_me(options.me, ledger.senders);
+  if (ledger.messages > 0) ledger.me = find_me(with_aliases(options.me, options.aliases), ledger.senders);
 
   std::optional<Redactor> redactor;
   if (options.privacy.redact) {
@@ -166,6 +162,8 @@ ImportLedger import_chats(const ImportOptions& options) {
     redactor = make_redactor(options.privacy, names);
     redact_logs(logs, ledger.me, options.privacy, *redactor);
     for (std::size_t i = 0; i < logs.size(); ++i) ledger.chats[i].source = logs[i].source;
+    redact_rows(sessions, *redactor);
+    for (std::size_t i = logs.size(); i < ledger.chats.size(); ++i) redactor->redact(ledger.chats[i].source);
     ledger.senders = count_senders(logs);
     ledger.redacted = true;
     ledger.redactions = redactor->counts();
@@ -177,7 +175,6 @@ ImportLedger import_chats(const ImportOptions& options) {
     ledger.gap = learn_session_gap(logs, windows.session_gap);
     windows.session_gap = ledger.gap.seconds;
   }
-  std::vector<MessageSession> sessions;
   for (const ChatLog& log : logs) {
     Sessions made = make_sessions(log, ledger.me, windows);
     ledger.used += made.used;
@@ -221,6 +218,7 @@ Json to_json(const ImportLedger& ledger) {
                          {"dates", chat.dates},
                          {"clock", chat.clock},
                          {"lines", chat.lines},
+                         {"records", chat.records},
                          {"entries", chat.entries},
                          {"messages", chat.messages}});
   }
@@ -237,6 +235,8 @@ Json to_json(const ImportLedger& ledger) {
         Json{{"replaced", count.replaced}, {"values", count.values}};
   }
   return Json{{"lines", ledger.lines},
+              {"records", ledger.records},
+              {"rows", ledger.rows},
               {"entries", ledger.entries},
               {"messages", ledger.messages},
               {"used", ledger.used},
@@ -278,37 +278,36 @@ std::string private_text(const ImportLedger& ledger) {
 }  // namespace
 
 std::string to_text(const ImportLedger& ledger) {
-  static constexpr std::array<const char*, kDropReasons> kExplained = {"notices of the program",
-                                                                       "media without words",
-                                                                       "deleted messages",
-                                                                       "calls",
-                                                                       "locations",
-                                                                       "contact cards",
-                                                                       "polls",
-                                                                       "empty",
-                                                                       "already read from another file",
-                                                                       "in chats without --me",
-                                                                       "opening words that answer nobody",
-                                                                       "last words that nobody answers",
-                                                                       "exchanges of nothing but links",
-                                                                       "exchanges answered by a single emoji",
-                                                                       "in conversations equal to an earlier one",
-                                                                       "in conversations nearly equal to one"};
   std::string text;
-  for (const auto& chat : ledger.chats) {
-    text += fmt::format("{}\n  {}; {} lines, {} messages\n  dates  {}\n  clock  {}\n", chat.source, chat.format,
-                        chat.lines, chat.messages, chat.dates, chat.clock);
+  std::vector<const ImportLedger::Chat*> chats;
+  for (const auto& chat : ledger.chats) chats.push_back(&chat);
+  if (chats.size() > kMaxListedChats) {
+    std::stable_sort(chats.begin(), chats.end(), [](auto a, auto b) { return a->messages > b->messages; });
+  }
+  for (std::size_t i = 0; i < std::min(chats.size(), kMaxListedChats); ++i) {
+    const ImportLedger::Chat& chat = *chats[i];
+    text +=
+        fmt::format("{}\n  {}; {} {}, {} messages\n", chat.source, chat.format,
+                    chat.lines > 0 ? chat.lines : chat.records, chat.lines > 0 ? "lines" : "records", chat.messages);
+    if (!chat.dates.empty()) text += fmt::format("  dates  {}\n", chat.dates);
+    if (!chat.clock.empty()) text += fmt::format("  clock  {}\n", chat.clock);
+  }
+  if (chats.size() > kMaxListedChats) {
+    text += fmt::format("and {} chats with fewer messages; ledger.json names all\n", chats.size() - kMaxListedChats);
   }
   const auto row = [&](std::string_view name, std::uint64_t count, std::string_view note) {
     text += fmt::format("  {:<14}{:>9}{}{}\n", name, count, note.empty() ? "" : "  ", note);
   };
   text += "Ledger\n";
-  row("lines read", ledger.lines, "");
+  if (ledger.lines > 0) row("lines read", ledger.lines, "");
+  if (ledger.records > 0) row("records read", ledger.records, "");
   row("dated entries", ledger.entries, "");
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     if (ledger.dropped[i] > 0)
-      row(fmt::format("- {}", drop_name(static_cast<Drop>(i))), ledger.dropped[i], kExplained[i]);
+      row(fmt::format("- {}", drop_name(static_cast<Drop>(i))), ledger.dropped[i],
+          drop_explanation(static_cast<Drop>(i)));
   }
+  if (ledger.rows > 0) row("rows", ledger.rows, "conversations already, each a session");
   row("= used", ledger.used, fmt::format("messages in {} sessions", ledger.sessions));
   row("conversations", ledger.train + ledger.valid,
       fmt::format("{} to train, {} held out", ledger.train, ledger.valid));

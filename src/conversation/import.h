@@ -11,11 +11,13 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "conversation/importer.h"
+#include "conversation/merge_logs.h"
 #include "conversation/redact_logs.h"
 #include "conversation/session_gap.h"
 #include "conversation/windows.h"
@@ -25,6 +27,8 @@ namespace attune {
 struct ImportOptions {
   std::vector<fs::path> paths;
   std::vector<std::string> me;  // names of the person that the model learns to be; several when it changed
+  std::vector<Alias> aliases;   // --alias
+  std::map<std::string, std::string> columns;  // --columns: time, sender, text, chat -> a table's own names
   fs::path output;
   std::string from;  // importer name; "" detects it for each path
   DateOrder date_order = DateOrder::kInfer;
@@ -38,10 +42,12 @@ struct ImportOptions {
 struct ImportLedger {
   struct Chat {
     std::string source, format, dates, clock;
-    std::uint64_t lines = 0, entries = 0, messages = 0;
+    std::uint64_t lines = 0, records = 0, entries = 0, messages = 0;
   };
   std::vector<Chat> chats;
-  std::uint64_t lines = 0;     // read
+  std::uint64_t lines = 0;     // of text files
+  std::uint64_t records = 0;   // of structured exports
+  std::uint64_t rows = 0;      // of the records those that are conversations already
   std::uint64_t entries = 0;   // dated entries: used + sum of dropped
   std::uint64_t messages = 0;  // with words of their sender
   std::uint64_t used = 0;      // messages that are in a conversation

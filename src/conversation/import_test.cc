@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <deque>
 #include <numeric>
 
 #include "base/error.h"
@@ -20,7 +21,7 @@ constexpr std::int64_t kHour = 3600;
 
 ChatLog log_of(const std::vector<ChatMessage>& messages) {
   ChatLog log;
-  log.messages = messages;
+  log.messages = MessageList(messages);
   log.entries = messages.size();
   return log;
 }
@@ -29,9 +30,10 @@ std::uint64_t dropped(const DropCounts& counts, Drop reason) { return counts[sta
 
 // `exchanges` questions and answers, a minute apart, from `time` on.
 void add_exchanges(std::vector<ChatMessage>& messages, std::int64_t time, int exchanges) {
+  static std::deque<std::string> texts;  // a message views its text
   for (int i = 0; i < exchanges; ++i) {
-    messages.push_back({time + 120 * i, "Anna", fmt::format("q{}", i)});
-    messages.push_back({time + 120 * i + 60, "Bob", fmt::format("a{}", i)});
+    messages.push_back({time + 120 * i, "Anna", texts.emplace_back(fmt::format("q{}", i))});
+    messages.push_back({time + 120 * i + 60, "Bob", texts.emplace_back(fmt::format("a{}", i))});
   }
 }
 
@@ -250,10 +252,9 @@ TEST_F(ImportTest, BadInput) {
   EXPECT_EQ(error_of(bad), "[--me] expected the name of the person that the model learns to be");
   EXPECT_EQ(error_of(options({folder_ / "missing.txt"})), "[DIR/missing.txt] no such file; check the path");
   EXPECT_EQ(error_of(options({write("empty.txt", "")})), "[DIR/empty.txt] the file is empty; expected a chat export");
-  EXPECT_EQ(error_of(options({write("essay.txt", "Once upon a time.\n")})),
-            "[DIR/essay.txt] not a chat export that attune knows (WhatsApp .txt or .zip); if it is one, name "
-            "its type "
-            "with --from");
+  EXPECT_THAT(error_of(options({write("essay.txt", "Once upon a time.\n")})),
+              testing::AllOf(testing::StartsWith("[DIR/essay.txt] not a chat export that attune knows ("),
+                             testing::EndsWith("); if it is one, name its type with --from")));
   ImportOptions forced = options({folder_ / "essay.txt"});
   forced.from = "whatsapp";
   EXPECT_EQ(error_of(forced),
@@ -261,7 +262,7 @@ TEST_F(ImportTest, BadInput) {
             "21:41 - "
             "Name: text\"");
   forced.from = "watsapp";
-  EXPECT_EQ(error_of(forced), "[--from] expected one of whatsapp, got \"watsapp\"; did you mean whatsapp?");
+  EXPECT_THAT(error_of(forced), testing::EndsWith(", got \"watsapp\"; did you mean whatsapp?"));
   EXPECT_EQ(error_of(options({write("notices.txt", "31/12/23, 21:41 - Anna: <Media omitted>\n")})),
             "[DIR/notices.txt] the export holds no message: 1 entries, all of them notices, media or deleted");
   EXPECT_EQ(error_of(options({write("alone.txt", "31/12/23, 21:41 - Gergő: hi\n31/12/23, 21:42 - Anna: ho\n")})),

@@ -2,6 +2,8 @@
 // importer.cc.
 #pragma once
 
+#include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -9,6 +11,8 @@
 
 #include "base/file.h"
 #include "conversation/chat_log.h"
+#include "conversation/conversation.h"
+#include "conversation/export_files.h"
 
 namespace attune {
 
@@ -16,17 +20,33 @@ enum class DateOrder { kInfer, kDayMonthYear, kMonthDayYear, kYearMonthDay };
 
 struct ReadOptions {
   DateOrder date_order = DateOrder::kInfer;
-  std::vector<std::string> me;  // helps where a name is ambiguous in the file ("Anna: work")
+  std::vector<std::string>
+      me;  // helps where a name is ambiguous in the file ("Anna: work"), and names the phone's owner
+  std::map<std::string, std::string> columns{};  // time, sender, text, chat -> the column of a table
+};
+
+// Rows of a file that are conversations already.
+struct ConversationRows {
+  std::string source, format;
+  std::vector<Conversation> list;
+};
+
+// What exports hold: chats, and rows that are conversations already.
+struct Imported {
+  std::vector<ChatLog> logs;
+  std::vector<ConversationRows> rows;
 };
 
 struct Importer {
   std::string_view name;   // of --from
-  std::string_view files;  // what it reads, for messages: "WhatsApp .txt or .zip"
-  // Whether `path` (a file or a folder that exists) looks like this program's export. Reads a bounded part;
-  // throws only when the file cannot be read at all.
-  bool (*detect)(const fs::path& path);
-  // Every chat in it. Throws UserError or BadFile.
-  std::vector<ChatLog> (*read)(const fs::path& path, const ReadOptions& options);
+  std::string_view files;  // what it reads, for people: "WhatsApp .txt"
+  bool weak;               // many files look like it: it gives way to any other type in the same export
+  // Whether a file that is named so (a path inside its folder or archive) and begins so is this program's. For a
+  // database `head` is not text.
+  bool (*detect)(const std::string& name, std::string_view head);
+  // All chats of the files that detect() accepted, or that --from forces. Throws UserError or BadFile naming the
+  // file and the line or record.
+  Imported (*read)(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options);
 };
 
 std::span<const Importer> importers();
@@ -34,7 +54,9 @@ std::span<const Importer> importers();
 // The importer called `name`; UserError with the nearest name.
 const Importer& importer_named(const std::string& name);
 
-// The importer that recognises `path`; UserError when the path is missing or empty, or no importer does.
-const Importer& detect_importer(const fs::path& path);
+// Everything in `path` (a file, a zip archive, or a folder of both), ordered by source. The type is that of `from`, or
+// detected from the content when that is "". UserError when the path is missing, empty, not an export, or holds
+// exports of two programs.
+Imported read_export(const fs::path& path, const std::string& from, const ReadOptions& options);
 
 }  // namespace attune

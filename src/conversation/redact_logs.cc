@@ -1,7 +1,8 @@
 #include "conversation/redact_logs.h"
 
-#include <algorithm>
+#include <functional>
 #include <map>
+#include <string_view>
 
 namespace attune {
 namespace {
@@ -22,15 +23,26 @@ Redactor make_redactor(const PrivacyOptions& options, const std::vector<std::str
 
 void redact_logs(std::vector<ChatLog>& logs, std::vector<std::string>& me, const PrivacyOptions& options,
                  Redactor& redactor) {
-  std::map<std::string, std::string> labels;
+  std::map<std::string, std::string, std::less<>> labels;
   for (const std::string& name : me) labels[name] = options.redact_names ? redactor.redact_name(name) : name;
   for (ChatLog& log : logs) {
-    for (ChatMessage& message : log.messages) {
-      redactor.redact(message.text);
-      auto label = labels.find(message.sender);
-      if (label == labels.end()) label = labels.emplace(message.sender, redactor.redact_name(message.sender)).first;
-      message.sender = label->second;
+    MessageList& messages = log.messages;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      const ChatMessage message = messages[i];
+      std::string text(message.text);
+      redactor.redact(text);
+      if (const auto label = labels.find(message.sender); label == labels.end()) {
+        std::string name(message.sender);
+        labels.emplace(name, redactor.redact_name(name));
+      }
+      if (text != message.text) messages.set_text(i, text);
     }
+    // Names without a label are those of nobody whose messages are left.
+    messages.rename_senders([&](std::string_view name) {
+      const auto label = labels.find(name);
+      return label == labels.end() ? std::string(name) : label->second;
+    });
+    messages.settle();
     redactor.redact(log.source);
   }
   for (std::string& name : me) name = labels[name];

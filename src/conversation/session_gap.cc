@@ -32,6 +32,7 @@ SessionGap learn_session_gap(std::span<const ChatLog> logs, std::int64_t fallbac
   SessionGap gap{fallback, 0, false};
   Histogram counts{};
   for (const ChatLog& log : logs) {
+    if (!log.sessions.empty()) continue;  // the export tells where they begin
     for (std::size_t i = 1; i < log.messages.size(); ++i) {
       const std::int64_t minutes = (log.messages[i].time - log.messages[i - 1].time) / 60;
       if (minutes < 1) continue;

@@ -19,10 +19,16 @@ using testing::ElementsAre;
 
 constexpr std::int64_t kMinute = 60, kHour = 3600;
 
-ChatLog log_of(std::vector<ChatMessage> messages) {
+ChatLog log_of(const std::vector<ChatMessage>& messages) {
   ChatLog log;
-  log.messages = std::move(messages);
+  log.messages = MessageList(messages);
   return log;
+}
+
+std::vector<ChatLog> only(ChatLog log) {
+  std::vector<ChatLog> logs;
+  logs.push_back(std::move(log));
+  return logs;
 }
 
 // Bursts of `size` messages some minutes apart, `pause` between them, both varied by a factor of up to 2.
@@ -37,26 +43,26 @@ ChatLog bursts(int count, int size, std::int64_t within, std::int64_t pause) {
     }
     time += static_cast<std::int64_t>(static_cast<double>(pause) * (1 + rng.uniform()));
   }
-  return log_of(std::move(messages));
+  return log_of(messages);
 }
 
 TEST(SessionGap, LiesBetweenTheTwoHills) {
-  const std::vector<ChatLog> nightly = {bursts(60, 20, 2 * kMinute, 10 * kHour)};
+  const std::vector<ChatLog> nightly = only(bursts(60, 20, 2 * kMinute, 10 * kHour));
   const SessionGap gap = learn_session_gap(nightly, 6 * kHour);
   EXPECT_TRUE(gap.valley);
   EXPECT_EQ(gap.pauses, 60u * 20 - 1);
   EXPECT_GT(gap.seconds, 4 * kMinute);
   EXPECT_LT(gap.seconds, 10 * kHour);
   // The same people, slower: they answer within the hour and fall silent for days.
-  const std::vector<ChatLog> slow = {bursts(60, 20, 30 * kMinute, 60 * kHour)};
+  const std::vector<ChatLog> slow = only(bursts(60, 20, 30 * kMinute, 60 * kHour));
   EXPECT_GT(learn_session_gap(slow, 6 * kHour).seconds, kHour);
 }
 
 TEST(SessionGap, NoValleyAndTooFewPausesGiveTheFallback) {
-  const std::vector<ChatLog> even = {bursts(1, 500, 3 * kMinute, kHour)};
+  const std::vector<ChatLog> even = only(bursts(1, 500, 3 * kMinute, kHour));
   EXPECT_FALSE(learn_session_gap(even, 6 * kHour).valley);
   EXPECT_EQ(learn_session_gap(even, 6 * kHour).seconds, 6 * kHour);
-  const std::vector<ChatLog> few = {bursts(5, 10, 2 * kMinute, 10 * kHour)};
+  const std::vector<ChatLog> few = only(bursts(5, 10, 2 * kMinute, 10 * kHour));
   EXPECT_EQ(learn_session_gap(few, 5 * kHour).seconds, 5 * kHour);
   EXPECT_EQ(learn_session_gap({}, 5 * kHour).seconds, 5 * kHour);
 }
@@ -76,13 +82,13 @@ TEST(Substance, WordsLinksAndSigns) {
     EXPECT_FALSE(of({said}).only_one_sign()) << said;
 }
 
-std::vector<ChatMessage> exchanges(int count, std::int64_t time = 0) {
-  std::vector<ChatMessage> messages;
+ChatLog exchanges(int count) {
+  ChatLog log;
   for (int i = 0; i < count; ++i) {
-    messages.push_back({time + 2 * i, "Anna", "q" + std::to_string(i)});
-    messages.push_back({time + 2 * i + 1, "Bob", "a" + std::to_string(i)});
+    log.add(2 * i, "Anna", "q" + std::to_string(i));
+    log.add(2 * i + 1, "Bob", "a" + std::to_string(i));
   }
-  return messages;
+  return log;
 }
 
 TEST(Windows, OverlapIsKeptAndEverythingIsCovered) {
@@ -90,7 +96,7 @@ TEST(Windows, OverlapIsKeptAndEverythingIsCovered) {
     for (int count = 1; count < 40; ++count) {
       WindowOptions options;
       options.overlap = overlap;
-      const Sessions sessions = make_sessions(log_of(exchanges(count)), {"Bob"}, options);
+      const Sessions sessions = make_sessions(exchanges(count), {"Bob"}, options);
       ASSERT_EQ(sessions.list.size(), 1u);
       const auto& windows = sessions.list[0].windows;
       EXPECT_EQ(windows.front().begin, 0u);

@@ -23,6 +23,8 @@ constexpr char32_t kZeros[] = {
 
 bool is_blank(char32_t c) { return is_space(c) || is_mark(c) || c == '\n' || c == '\r'; }
 
+bool is_visible_ascii(char c) { return c > ' ' && c < 0x7F; }
+
 bool is_stop(char32_t c) { return c == '.' || c == 0x3002 || c == 0x0964 || c == 0x06D4; }
 
 }  // namespace
@@ -48,23 +50,34 @@ int digit_value(char32_t c) {
 std::string strip_marks(std::string_view text) {
   std::string plain;
   plain.reserve(text.size());
+  std::size_t copied = 0;
   for (std::size_t i = 0; i < text.size();) {
+    // Only these bytes begin a mark; nearly every text has none of them.
+    const char c = text[i];
+    if (c != '\xD8' && c != '\xE2' && c != '\xEF') {
+      ++i;
+      continue;
+    }
     const Utf8Step step = decode_utf8(text, i);
-    if (!is_mark(step.code_point)) plain.append(text, i, step.next - i);
+    if (is_mark(step.code_point)) {
+      plain.append(text, copied, i - copied);
+      copied = step.next;
+    }
     i = step.next;
   }
+  plain.append(text, copied);
   return plain;
 }
 
 std::string_view trim(std::string_view text) {
   std::size_t begin = 0;
-  while (begin < text.size()) {
+  while (begin < text.size() && !is_visible_ascii(text[begin])) {
     const Utf8Step step = decode_utf8(text, begin);
     if (!is_blank(step.code_point)) break;
     begin = step.next;
   }
   std::size_t end = text.size();
-  while (end > begin) {
+  while (end > begin && !is_visible_ascii(text[end - 1])) {
     std::size_t start = end - 1;
     while (start > begin && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
     if (!is_blank(decode_utf8(text, start).code_point)) break;
@@ -79,6 +92,12 @@ std::string fold_phrase(std::string_view text) {
   folded.reserve(text.size());
   std::size_t end = 0;  // of `folded` without trailing stops and spaces
   for (std::size_t i = 0; i < text.size();) {
+    if (is_visible_ascii(text[i])) {
+      const char c = text[i++];
+      folded += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+      if (c != '.') end = folded.size();
+      continue;
+    }
     const Utf8Step step = decode_utf8(text, i);
     i = step.next;
     const char32_t c = step.code_point;

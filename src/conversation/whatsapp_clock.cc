@@ -95,7 +95,7 @@ int hour_of_day(int hour, Half half) {
   return hour;
 }
 
-std::optional<CalendarDay> date_of(const WhatsAppStamp& stamp, DateOrder order) {
+std::optional<CalendarDay> date_of(const WhatsAppStamps::View& stamp, DateOrder order) {
   static constexpr std::array<int, 3> kDay = {0, 1, 2}, kMonth = {1, 0, 1}, kYear = {2, 2, 0};
   const auto i = static_cast<std::size_t>(order) - 1;
   const auto year = static_cast<std::size_t>(kYear[i]);
@@ -108,11 +108,20 @@ const char* order_name(DateOrder order) {
   return kNames[static_cast<std::size_t>(order)];
 }
 
-// The stamps of one form, in the order of the file.
+// The stamps of one shape.
 struct Form {
-  std::vector<std::size_t> stamps;
+  std::uint32_t shape = 0;
+  std::size_t size = 0, first = 0;  // how many stamps have it, and the first that has
   bool accepted = false;
 };
+
+// Calls `visit` with the index of each stamp of the form, in the order of the file.
+template <typename Visit>
+void for_each_stamp(const WhatsAppStamps& stamps, const Form& form, const Visit& visit) {
+  for (std::size_t i = form.first; i < stamps.size(); ++i) {
+    if (stamps.shape(i) == form.shape) visit(i);
+  }
+}
 
 // How a form's dates read in one order. The best order is the least in the order of the fields.
 struct Reading {
@@ -126,29 +135,29 @@ struct Reading {
   auto key() const { return std::tie(impossible, misread_years, backward, distance, unusual); }
 };
 
-Reading read_dates(std::span<const WhatsAppStamp> stamps, const Form& form, DateOrder order) {
+Reading read_dates(const WhatsAppStamps& stamps, const Form& form, DateOrder order) {
   Reading reading{.order = order};
   std::optional<std::int64_t> previous;
-  for (const std::size_t i : form.stamps) {
+  for_each_stamp(stamps, form, [&](std::size_t i) {
     const auto date = date_of(stamps[i], order);
     if (!date) {
       ++reading.impossible;
-      continue;
+      return;
     }
     if (date->year < kFirstYear || date->year > kLastYear) ++reading.misread_years;
     if (previous && date->day < *previous) ++reading.backward;
     if (previous) reading.distance += std::abs(date->day - *previous);
     previous = date->day;
-  }
+  });
   // Month first is the custom of the United States: slashes and a 12-hour clock in English.
-  const WhatsAppStamp& first = stamps[form.stamps.front()];
-  const bool american = first.shape.find('/') != std::string::npos &&
-                        known_half(first.words) != Half::kNone && first.words.find('m') != std::string::npos;
+  const WhatsAppStamps::View first = stamps[form.first];
+  const bool american = first.shape.find('/') != std::string::npos && known_half(first.words) != Half::kNone &&
+                        first.words.find('m') != std::string::npos;
   reading.unusual = order != (american ? DateOrder::kMonthDayYear : DateOrder::kDayMonthYear);
   return reading;
 }
 
-std::vector<DateOrder> candidates(const WhatsAppStamp& stamp) {
+std::vector<DateOrder> candidates(const WhatsAppStamps::View& stamp) {
   if (stamp.width[0] > 2) return {DateOrder::kYearMonthDay};
   if (stamp.width[2] > 2) return {DateOrder::kDayMonthYear, DateOrder::kMonthDayYear};
   return {DateOrder::kDayMonthYear, DateOrder::kMonthDayYear, DateOrder::kYearMonthDay};
@@ -156,16 +165,15 @@ std::vector<DateOrder> candidates(const WhatsAppStamp& stamp) {
 
 std::string why(const Reading& best, const Reading& other, std::size_t entries) {
   if (best.impossible < other.impossible) {
-    return fmt::format("{} of {} entries cannot be read as {}", other.impossible, entries,
-                       order_name(other.order));
+    return fmt::format("{} of {} entries cannot be read as {}", other.impossible, entries, order_name(other.order));
   }
   if (best.misread_years < other.misread_years) {
-    return fmt::format("read as {}, {} of {} years are implausible", order_name(other.order),
-                       other.misread_years, entries);
+    return fmt::format("read as {}, {} of {} years are implausible", order_name(other.order), other.misread_years,
+                       entries);
   }
   if (best.backward < other.backward) {
-    return fmt::format("read as {}, {} of {} entries go back in time", order_name(other.order),
-                       other.backward, entries);
+    return fmt::format("read as {}, {} of {} entries go back in time", order_name(other.order), other.backward,
+                       entries);
   }
   if (best.distance < other.distance) {
     return fmt::format(
@@ -182,16 +190,13 @@ struct Decision {
   std::string text;
 };
 
-Decision decide_order(std::span<const WhatsAppStamp> stamps, const Form& form, DateOrder wanted,
-                      const std::string& where) {
-  const WhatsAppStamp& first = stamps[form.stamps.front()];
+Decision decide_order(const WhatsAppStamps& stamps, const Form& form, DateOrder wanted, const std::string& where) {
+  const WhatsAppStamps::View first = stamps[form.first];
   if (wanted != DateOrder::kInfer) {
     const Reading reading = read_dates(stamps, form, wanted);
-    if (reading.impossible * 2 > form.stamps.size()) {
-      throw UserError(
-          "[{}] --date-order: {} of {} dates do not exist read as {} (the first entry has {} {} {})", where,
-          reading.impossible, form.stamps.size(), order_name(wanted), first.date[0], first.date[1],
-          first.date[2]);
+    if (reading.impossible * 2 > form.size) {
+      throw UserError("[{}] --date-order: {} of {} dates do not exist read as {} (the first entry has {} {} {})", where,
+                      reading.impossible, form.size, order_name(wanted), first.date[0], first.date[1], first.date[2]);
     }
     return {wanted, fmt::format("{}: as --date-order says", order_name(wanted))};
   }
@@ -208,7 +213,7 @@ Decision decide_order(std::span<const WhatsAppStamp> stamps, const Form& form, D
   std::sort(readings.begin(), readings.end(), [](const auto& a, const auto& b) { return a.key() < b.key(); });
   const DateOrder best = readings.front().order;
   const std::string reason =
-      readings.size() == 1 ? "the year is written first" : why(readings[0], readings[1], form.stamps.size());
+      readings.size() == 1 ? "the year is written first" : why(readings[0], readings[1], form.size);
   return {best, fmt::format("{}: {}", order_name(best), reason)};
 }
 
@@ -218,14 +223,14 @@ struct Clock {
   std::string text;
 };
 
-std::int64_t time_of(const WhatsAppStamp& stamp, std::int64_t day, Half half) {
+std::int64_t time_of(const WhatsAppStamps::View& stamp, std::int64_t day, Half half) {
   return day * kDaySeconds + hour_of_day(stamp.hour, half) * 3600 + stamp.minute * 60 + stamp.second;
 }
 
 // Tries every way to call the unknown words morning or afternoon; keeps the one in which time runs back
 // least.
-void learn_words(std::span<const WhatsAppStamp> stamps, const Form& form, DateOrder order,
-                 std::vector<std::string> unknown, Clock& clock) {
+void learn_words(const WhatsAppStamps& stamps, const Form& form, DateOrder order, std::vector<std::string> unknown,
+                 Clock& clock) {
   std::uint64_t best_backward = UINT64_MAX;
   std::map<std::string, Half> best, trial = clock.words;
   for (unsigned choice = 0; choice < 1u << unknown.size(); ++choice) {
@@ -234,13 +239,13 @@ void learn_words(std::span<const WhatsAppStamp> stamps, const Form& form, DateOr
     }
     std::uint64_t backward = 0;
     std::int64_t previous = INT64_MIN;
-    for (const std::size_t i : form.stamps) {
+    for_each_stamp(stamps, form, [&](std::size_t i) {
       const auto date = date_of(stamps[i], order);
-      if (!date) continue;
+      if (!date) return;
       const std::int64_t time = time_of(stamps[i], date->day, trial.at(stamps[i].words));
       backward += time < previous;
       previous = time;
-    }
+    });
     if (backward < best_backward) best_backward = backward, best = trial;
   }
   clock.words = best;
@@ -253,13 +258,14 @@ std::string shown(const std::string& words) {
   return begin == std::string::npos ? "" : text.substr(begin, text.find_last_not_of(' ') - begin + 1);
 }
 
-Clock decide_clock(std::span<const WhatsAppStamp> stamps, const Form& form, DateOrder order) {
+Clock decide_clock(const WhatsAppStamps& stamps, const Form& form, DateOrder order) {
   Clock clock;
   int latest = 0, earliest = 24;
-  for (const std::size_t i : form.stamps) {
-    clock.words.try_emplace(stamps[i].words, Half::kNone);
-    latest = std::max(latest, stamps[i].hour), earliest = std::min(earliest, stamps[i].hour);
-  }
+  for_each_stamp(stamps, form, [&](std::size_t i) {
+    const WhatsAppStamps::View stamp = stamps[i];
+    clock.words.try_emplace(stamp.words, Half::kNone);
+    latest = std::max(latest, stamp.hour), earliest = std::min(earliest, stamp.hour);
+  });
   std::vector<std::string> unknown;
   bool known = false;
   for (auto& [words, half] : clock.words) {
@@ -285,45 +291,54 @@ Clock decide_clock(std::span<const WhatsAppStamp> stamps, const Form& form, Date
     names += fmt::format("{}{}{}", names.empty() ? "" : ", ", shown(words),
                          learned ? (half == Half::kMorning ? " = morning" : " = afternoon") : "");
   }
-  clock.text =
-      fmt::format("12-hour ({}{})", names, unknown.empty() ? "" : "; learned from the order of the messages");
+  clock.text = fmt::format("12-hour ({}{})", names, unknown.empty() ? "" : "; learned from the order of the messages");
   return clock;
 }
 
-// A file has one form; another is accepted when it is frequent enough to be a second export in the same file
-// rather than pieces of other chats that somebody quoted.
-std::map<std::string_view, Form> forms_of(std::span<const WhatsAppStamp> stamps, std::string_view& main) {
-  std::map<std::string_view, Form> forms;
-  for (std::size_t i = 0; i < stamps.size(); ++i) forms[stamps[i].shape].stamps.push_back(i);
-  std::size_t most = 0;
-  for (const auto& [shape, form] : forms) {
-    if (form.stamps.size() > most) most = form.stamps.size(), main = shape;
+// A file has one form, the first of the result; another is accepted when it is frequent enough to be a second export in
+// the same file rather than pieces of other chats that somebody quoted.
+std::vector<Form> forms_of(const WhatsAppStamps& stamps) {
+  std::vector<Form> forms(stamps.shapes().size());
+  for (std::size_t i = 0; i < stamps.size(); ++i) {
+    Form& form = forms[stamps.shape(i)];
+    if (form.size++ == 0) form.shape = stamps.shape(i), form.first = i;
   }
-  for (auto& [shape, form] : forms) {
-    const std::size_t percent = form.stamps.size() * 100 / stamps.size();
-    form.accepted = shape == main || percent >= 20 || (percent >= 5 && shape.front() == main.front());
+  const auto& shapes = stamps.shapes();
+  const Form main = *std::max_element(forms.begin(), forms.end(), [&](const Form& a, const Form& b) {
+    return a.size != b.size ? a.size < b.size : shapes[a.shape] > shapes[b.shape];
+  });
+  for (Form& form : forms) {
+    const std::size_t percent = form.size * 100 / stamps.size();
+    form.accepted = form.shape == main.shape || percent >= 20 ||
+                    (percent >= 5 && shapes[form.shape].front() == shapes[main.shape].front());
   }
+  std::swap(forms[main.shape], forms.front());
   return forms;
 }
 
 }  // namespace
 
-WhatsAppClock read_whatsapp_clock(std::span<const WhatsAppStamp> stamps, DateOrder order,
-                                  const std::string& where) {
+WhatsAppClock read_whatsapp_clock(const WhatsAppStamps& stamps, DateOrder order, const std::string& where) {
   WhatsAppClock result;
-  result.times.resize(stamps.size());
   if (stamps.empty()) return result;
-  std::string_view main;
-  const auto forms = forms_of(stamps, main);
-  for (const auto& [shape, form] : forms) {
+  struct Decided {
+    bool accepted = false;
+    DateOrder order = DateOrder::kInfer;
+    std::map<std::string, Half> words;
+  };
+  std::vector<Decided> decided(stamps.shapes().size());
+  for (const Form& form : forms_of(stamps)) {
     if (!form.accepted) continue;
     const Decision decision = decide_order(stamps, form, order, where);
-    const Clock clock = decide_clock(stamps, form, decision.order);
-    for (const std::size_t i : form.stamps) {
-      const auto date = date_of(stamps[i], decision.order);
-      if (date) result.times[i] = time_of(stamps[i], date->day, clock.words.at(stamps[i].words));
-    }
-    if (shape == main) result.dates = decision.text, result.clock = clock.text;
+    Clock clock = decide_clock(stamps, form, decision.order);
+    if (result.dates.empty()) result.dates = decision.text, result.clock = clock.text;
+    decided[form.shape] = {true, decision.order, std::move(clock.words)};
+  }
+  for (std::size_t i = 0; i < stamps.size(); ++i) {
+    const Decided& form = decided[stamps.shape(i)];
+    const WhatsAppStamps::View stamp = stamps[i];
+    const auto date = form.accepted ? date_of(stamp, form.order) : std::nullopt;
+    result.times.push_back(date ? std::optional(time_of(stamp, date->day, form.words.at(stamp.words))) : std::nullopt);
   }
   return result;
 }

@@ -28,7 +28,7 @@ struct Read {
 
 Read read(const std::vector<std::string>& lines, DateOrder order = DateOrder::kInfer) {
   Read result;
-  std::vector<WhatsAppStamp> stamps;
+  WhatsAppStamps stamps;
   for (const std::string& line : lines) {
     auto stamp = parse_whatsapp_stamp(line);
     EXPECT_TRUE(stamp) << line;
@@ -37,7 +37,8 @@ Read read(const std::vector<std::string>& lines, DateOrder order = DateOrder::kI
     stamps.push_back(*std::move(stamp));
   }
   WhatsAppClock clock = read_whatsapp_clock(stamps, order, "chat.txt");
-  result.times = clock.times, result.dates = clock.dates, result.clock = clock.clock;
+  for (std::size_t i = 0; i < clock.times.size(); ++i) result.times.push_back(clock.times[i]);
+  result.dates = clock.dates, result.clock = clock.clock;
   return result;
 }
 

@@ -30,7 +30,7 @@ std::uint64_t count(const ChatLog& log, Drop reason) { return log.dropped[static
 // "Name: text" of every message.
 std::vector<std::string> said(const ChatLog& log) {
   std::vector<std::string> lines;
-  for (const ChatMessage& message : log.messages) lines.push_back(message.sender + ": " + message.text);
+  for (const ChatMessage message : log.messages) lines.push_back(fmt::format("{}: {}", message.sender, message.text));
   return lines;
 }
 
@@ -427,7 +427,7 @@ class WhatsAppFiles : public testing::Test {
   }
   std::string error_of(const fs::path& path) {
     try {
-      detect_importer(path).read(path, {});
+      read_export(path, "", {});
     } catch (const UserError& error) {
       std::string message = error.what();
       const auto at = message.find(path.string());
@@ -437,18 +437,23 @@ class WhatsAppFiles : public testing::Test {
     return "no error";
   }
   fs::path folder_;
+  const std::string known_ = [] {
+    std::string files;
+    for (const Importer& importer : importers()) files += (files.empty() ? "" : ", ") + std::string(importer.files);
+    return files;
+  }();
   const std::string chat_ = "[31.12.23, 21:41:05] Anna: a\r\n[31.12.23, 21:41:06] Bob: b\r\n";
 };
 
 TEST_F(WhatsAppFiles, ZipOfAnIphone) {
   const fs::path path = zip("chat.zip", {{"00000001-PHOTO.jpg", std::string(100000, 'x')},
                                          {"notes.txt", "[01.01.20, 00:00:00] Not: chat\n"},
-                                         {"../../_chat.txt", chat_},
+                                         {"export/_chat.txt", chat_},
                                          {"__MACOSX/._chat.txt", "junk"}});
-  EXPECT_EQ(detect_importer(path).name, "whatsapp");
-  const auto logs = kWhatsApp.read(path, {});
+  const auto logs = read_export(path, "", {}).logs;
   ASSERT_EQ(logs.size(), 1u);
-  EXPECT_EQ(logs[0].source, path.string() + ":../../_chat.txt");  // a name to show, never a path to write
+  EXPECT_EQ(logs[0].format, "WhatsApp (iPhone)");
+  EXPECT_EQ(logs[0].source, path.string() + ":export/_chat.txt");
   EXPECT_THAT(said(logs[0]), ElementsAre("Anna: a", "Bob: b"));
 }
 
@@ -456,8 +461,7 @@ TEST_F(WhatsAppFiles, ZipOfAnAndroidPhoneAndFolder) {
   zip("a.zip", {{"WhatsApp Chat with Ő.txt", "31/12/23, 21:41 - Anna: a\n"}, {"shopping.txt", "milk\n"}});
   write_file_atomic(folder_ / "b.txt", "31/12/23, 21:41 - Anna: b\n");
   write_file_atomic(folder_ / "notes.txt", "nothing\n");
-  EXPECT_EQ(detect_importer(folder_).name, "whatsapp");
-  const auto logs = kWhatsApp.read(folder_, {});
+  const auto logs = read_export(folder_, "", {}).logs;
   ASSERT_EQ(logs.size(), 2u);
   EXPECT_THAT(said(logs[0]), ElementsAre("Anna: a"));
   EXPECT_THAT(said(logs[1]), ElementsAre("Anna: b"));
@@ -469,8 +473,7 @@ TEST_F(WhatsAppFiles, BadFiles) {
   EXPECT_EQ(error_of(folder_ / "missing.txt"), "[FILE] no such file; check the path");
   write_file_atomic(folder_ / "essay.txt", "It was a dark night.\n");
   EXPECT_EQ(error_of(folder_ / "essay.txt"),
-            "[FILE] not a chat export that attune knows (WhatsApp .txt or .zip); if it is one, name its type with "
-            "--from");
+            "[FILE] not a chat export that attune knows (" + known_ + "); if it is one, name its type with --from");
   write_file_atomic(folder_ / "bad.zip", "PK\x03\x04 and then nothing of a zip archive");
   EXPECT_EQ(error_of(folder_ / "bad.zip"), "[FILE] not a zip archive, or a damaged one");
   write_file_atomic(folder_ / "text.zip", chat_);
@@ -483,13 +486,25 @@ TEST_F(WhatsAppFiles, BadFiles) {
   write_file_atomic(folder_ / "flipped.zip", flipped);
   EXPECT_THAT(error_of(folder_ / "flipped.zip"), HasSubstr("[FILE] "));
   EXPECT_EQ(error_of(zip("nothing.zip", {{"a.jpg", "x"}})),
-            "[FILE] not a chat export that attune knows (WhatsApp .txt or .zip); if it is one, name its type with "
-            "--from");
+            "[FILE] not a chat export that attune knows (" + known_ + "); if it is one, name its type with --from");
+  EXPECT_EQ(error_of(zip("outside.zip", {{"../../_chat.txt", chat_}})),
+            "[FILE] the archive has an entry \"../../_chat.txt\" that would lie outside it; it was not made by a chat "
+            "program");
+  EXPECT_THAT(error_of(zip("bomb.zip", {{"_chat.txt", chat_ + std::string(300'000'000, 'y')}})),
+              HasSubstr("[FILE] entry _chat.txt unpacks to more than 300 times the size of the archive"));
+  write_file_atomic(folder_ / "long.txt", chat_ + std::string(20'000'000, 'z') + "\n" + chat_);
+  EXPECT_EQ(error_of(folder_ / "long.txt"), "[FILE:3] a line of 20000000 bytes; a chat has none longer than 16777216");
+  write_file_atomic(folder_ / "latin1.txt",
+                    "31/12/23, 21:41 - Anna: \xE1rv\xEDz\n31/12/23, 21:42 - Bob: t\xFCk\xF6r\n");
+  EXPECT_EQ(error_of(folder_ / "latin1.txt"),
+            "[FILE:1] not UTF-8 but an older encoding such as Latin-1 (byte 0xE1); convert the file first: iconv -f "
+            "ISO-8859-1 -t UTF-8 OLD > NEW");
   try {
     importer_named("whatsap");
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_STREQ(error.what(), "[--from] expected one of whatsapp, got \"whatsap\"; did you mean whatsapp?");
+    EXPECT_THAT(error.what(), testing::EndsWith(", got \"whatsap\"; did you mean whatsapp?"));
+    EXPECT_THAT(error.what(), testing::StartsWith("[--from] expected one of imessage, "));
   }
 }
 
@@ -497,11 +512,11 @@ TEST(WhatsAppSamples, SharedFiles) {
   const fs::path folder = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/chat_exports/whatsapp";
   if (!fs::exists(folder)) GTEST_SKIP() << "no " << folder;
   const auto times = [&](const char* name) {
-    const auto logs = kWhatsApp.read(folder / name, {});
+    const auto logs = read_export(folder / name, "", {}).logs;
     EXPECT_EQ(logs[0].messages.size(), 7u);
     EXPECT_EQ(count(logs[0], Drop::kSystem), 2u);
     std::vector<std::int64_t> list;
-    for (const ChatMessage& message : logs[0].messages) list.push_back(message.time);
+    for (const ChatMessage message : logs[0].messages) list.push_back(message.time);
     return list;
   };
   // The same chat in two date orders.

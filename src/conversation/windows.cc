@@ -2,10 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <optional>
 #include <set>
-#include <span>
 #include <string_view>
 #include <utility>
 
@@ -22,7 +20,7 @@ struct Turn {
 };
 
 struct Speakers {
-  std::set<std::string> me;
+  std::set<std::string, std::less<>> me;
   bool several = false;  // more than one person besides the assistant
 };
 
@@ -30,33 +28,32 @@ struct Speakers {
 // the other one, or a notice that looks like a message.
 Speakers speakers_of(const ChatLog& log, const std::vector<std::string>& me) {
   Speakers speakers{{me.begin(), me.end()}, false};
-  std::map<std::string_view, std::uint64_t> others;
+  std::vector<std::uint64_t> others;
   std::uint64_t total = 0;
-  for (const ChatMessage& message : log.messages) {
-    if (speakers.me.contains(message.sender)) continue;
-    ++others[message.sender];
-    ++total;
+  for (const auto& [name, count] : log.messages.senders()) {
+    if (speakers.me.contains(name)) continue;
+    others.push_back(count);
+    total += count;
   }
-  const auto heard =
-      std::count_if(others.begin(), others.end(), [&](const auto& o) { return o.second * 100 >= total; });
+  const auto heard = std::count_if(others.begin(), others.end(), [&](auto count) { return count * 100 >= total; });
   speakers.several = heard > 1;
   return speakers;
 }
 
-std::vector<Turn> turns_of(std::span<const ChatMessage> messages, const Speakers& speakers) {
+std::vector<Turn> turns_of(const MessageRange& messages, const Speakers& speakers) {
   std::vector<Turn> turns;
-  const std::string* previous = nullptr;
-  for (const ChatMessage& message : messages) {
+  std::string_view previous;
+  for (const ChatMessage message : messages) {
     const bool assistant = speakers.me.contains(message.sender);
     if (turns.empty() || turns.back().assistant != assistant) turns.push_back({assistant, 0, "", {}});
     Turn& turn = turns.back();
     if (!turn.text.empty()) turn.text += '\n';
-    const bool new_burst = turn.messages == 0 || *previous != message.sender;
-    if (!assistant && speakers.several && new_burst) turn.text += message.sender + ": ";
+    const bool new_burst = turn.messages == 0 || previous != message.sender;
+    if (!assistant && speakers.several && new_burst) turn.text.append(message.sender) += ": ";
     turn.text += message.text;
     turn.substance.add(message.text);
     ++turn.messages;
-    previous = &message.sender;
+    previous = message.sender;
   }
   return turns;
 }
@@ -97,7 +94,7 @@ std::optional<Drop> wordless(const Turn& question, const Turn& answer) {
 }
 
 // Adds the windows of the messages between two pauses.
-void add_session(std::span<const ChatMessage> messages, const Speakers& speakers, const WindowOptions& options,
+void add_session(const MessageRange& messages, const Speakers& speakers, const WindowOptions& options,
                  Sessions& sessions) {
   std::vector<Turn> turns = turns_of(messages, speakers);
   const auto leave_out = [&](const Turn& turn, Drop reason) {
@@ -144,18 +141,23 @@ void add_session(std::span<const ChatMessage> messages, const Speakers& speakers
 Sessions make_sessions(const ChatLog& log, const std::vector<std::string>& me, const WindowOptions& options) {
   Sessions sessions;
   const Speakers speakers = speakers_of(log, me);
-  const std::span<const ChatMessage> messages = log.messages;
-  const bool speaks = std::any_of(messages.begin(), messages.end(),
-                                  [&](const ChatMessage& message) { return speakers.me.contains(message.sender); });
+  const MessageList& messages = log.messages;
+  const auto senders = messages.senders();
+  const bool speaks = std::any_of(senders.begin(), senders.end(),
+                                  [&](const auto& sender) { return speakers.me.contains(sender.first); });
   if (!speaks) {
     sessions.dropped[static_cast<std::size_t>(Drop::kWithoutMe)] = messages.size();
     return sessions;
   }
+  std::size_t known = 0;  // of log.sessions: those that have begun
   for (std::size_t begin = 0, end; begin < messages.size(); begin = end) {
-    for (end = begin + 1; end < messages.size(); ++end) {
-      if (std::abs(messages[end].time - messages[end - 1].time) >= options.session_gap) break;
+    while (known < log.sessions.size() && log.sessions[known] <= begin) ++known;
+    const std::size_t next = known < log.sessions.size() ? log.sessions[known] : messages.size();
+    for (end = begin + 1; end < next; ++end) {
+      const bool pause = std::abs(messages[end].time - messages[end - 1].time) >= options.session_gap;
+      if (pause && log.sessions.empty()) break;
     }
-    add_session(messages.subspan(begin, end - begin), speakers, options, sessions);
+    add_session(MessageRange(messages, begin, end), speakers, options, sessions);
   }
   return sessions;
 }
