@@ -31,12 +31,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   };
   require(log.entries == log.messages.size() + total(log.dropped));
   require(log.entries <= log.lines);
-  for (const attune::ChatMessage& message : log.messages) {
+  for (const attune::ChatMessage message : log.messages) {
     require(!message.text.empty() && !message.sender.empty());
     require(attune::is_valid_utf8(message.text) && attune::is_valid_utf8(message.sender));
   }
   if (log.messages.empty()) return 0;
-  const auto sessions = attune::make_sessions(log, {log.messages.back().sender}, {});
+  const auto sessions = attune::make_sessions(log, {std::string(log.messages.back().sender)}, {});
   require(sessions.used + total(sessions.dropped) == log.messages.size());
   for (const attune::MessageSession& session : sessions.list) {
     for (const attune::Conversation& conversation : session.windows) {

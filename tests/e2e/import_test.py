@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""`attune import` of several kinds of exports at once, and what it refuses.
+
+    import_test.py PROGRAM
+
+The importers' own rules have their tests beside them; here the command is held to them: one time line of several paths,
+--alias and --me for all of them, the ledger, and for bad input one line, status 2 and nothing left behind.
+"""
+import json
+import os
+import sqlite3
+import sys
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+import toy
+
+PROGRAM = None
+
+
+def mangled(text):
+    """Text as Meta exports it: every byte of the UTF-8 as a character."""
+    return text.encode().decode("latin-1")
+
+
+def telegram(path, messages):
+    rows = [{"id": i, "type": "message", "date": date, "from": sender, "text": text} for i, (date, sender, text) in enumerate(messages)]
+    Path(path).write_text(json.dumps({"name": "x", "type": "personal_chat", "id": 1, "messages": rows}, indent=1))
+
+
+class Import(unittest.TestCase):
+    def setUp(self):
+        self.before = os.getcwd()
+        self.folder = tempfile.TemporaryDirectory()
+        os.chdir(self.folder.name)
+
+    def tearDown(self):
+        os.chdir(self.before)
+        self.folder.cleanup()
+
+    def run_import(self, *arguments):
+        output, _ = toy.attune(PROGRAM, "import", *arguments, "-o", "out", "--valid-share", "0", "--json")
+        rows = [json.loads(line)["messages"] for line in Path("out/train.jsonl").read_text().splitlines()]
+        return json.loads(output), [[m["content"] for m in row] for row in rows]
+
+    def refused(self, message, *arguments):
+        before = sorted(str(p) for p in Path(".").rglob("*"))
+        _, error = toy.attune(PROGRAM, "import", *arguments, "-o", "out", status=2)
+        self.assertEqual(error.count("\n"), 1, error)
+        self.assertIn(message, error)
+        self.assertEqual(sorted(str(p) for p in Path(".").rglob("*")), before, "something was left behind")
+
+    def test_one_time_line_of_many_programs(self):
+        Path("chat.txt").write_text("31/12/2023, 21:41 - Kati: whatsapp question\n31/12/2023, 21:42 - Gergő Nagy: whatsapp answer\n")
+        telegram("result.json", [("2020-01-15T10:30:00", "Kati", "telegram question"), ("2020-01-15T10:31:00", "gergo", "telegram answer")])
+        with zipfile.ZipFile("facebook.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("messages/inbox/kati_1/message_1.json", json.dumps({
+                "participants": [{"name": mangled("Kovács Kati")}],
+                "messages": [{"sender_name": mangled("Gergő Nagy"), "timestamp_ms": 1500000060000, "content": mangled("messengerből jó válasz")},
+                             {"sender_name": mangled("Kovács Kati"), "timestamp_ms": 1500000000000, "content": mangled("messenger kérdés")}]}))
+        database = sqlite3.connect("chat.db")
+        database.executescript(
+            "CREATE TABLE message (ROWID INTEGER PRIMARY KEY, text TEXT, handle_id INTEGER, date INTEGER, is_from_me INTEGER);"
+            "CREATE TABLE handle (ROWID INTEGER PRIMARY KEY, id TEXT); CREATE TABLE chat (ROWID INTEGER PRIMARY KEY, chat_identifier TEXT);"
+            "CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER); INSERT INTO handle VALUES (1, '+36301234567');"
+            "INSERT INTO chat VALUES (1, '+36301234567'); INSERT INTO message VALUES (1,'imessage question',1,700000000,0),(2,'imessage answer',1,700000060,1);"
+            "INSERT INTO chat_message_join VALUES (1,1),(1,2);")
+        database.close()
+        Path("rows.jsonl").write_text(json.dumps({"instruction": "ready question", "input": "", "output": "ready answer"}) + "\n")
+        ledger, rows = self.run_import("chat.txt", "result.json", "facebook.zip", "chat.db", "rows.jsonl", "--me", "Gergő Nagy",
+                                       "--alias", "gergo=Gergő Nagy", "--alias", "Kati=Kovács Kati", "--alias", "+36301234567=Kovács Kati")
+        self.assertEqual(rows, [["ready question", "ready answer"], ["messenger kérdés", "messengerből jó válasz"],
+                                ["telegram question", "telegram answer"], ["imessage question", "imessage answer"],
+                                ["whatsapp question", "whatsapp answer"]])
+        self.assertEqual(ledger["senders"], {"Gergő Nagy": 4, "Kovács Kati": 4})
+        self.assertEqual([c["format"] for c in ledger["chats"] if c["format"] != "conversations"],
+                         ["WhatsApp (Android)", "Telegram", "Messenger", "iMessage"])
+        self.assertEqual((ledger["lines"], ledger["records"], ledger["rows"]), (2, 7, 1))
+
+    def test_rows_need_no_me(self):
+        Path("rows.jsonl").write_text(json.dumps({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]}) + "\n")
+        _, rows = self.run_import("rows.jsonl")
+        self.assertEqual(rows, [["a", "b"]])
+
+    def test_table_with_named_columns(self):
+        Path("t.csv").write_text("When;Who;What\n2024-01-15 10:30;Anna;hi\n2024-01-15 10:31;Bob;ho\n")
+        _, rows = self.run_import("t.csv", "--from", "table", "--columns", "time=When,sender=Who,text=What", "--me", "Bob")
+        self.assertEqual(rows, [["hi", "ho"]])
+
+    def test_bad_input(self):
+        telegram("result.json", [("2020-01-15T10:30:00", "Kati", "a"), ("2020-02-31T10:31:00", "gergo", "b")])
+        self.refused('[result.json:19, record 2] expected a date, got "2020-02-31T10:31:00"', "result.json", "--me", "gergo")
+        Path("cut.json").write_text(Path("result.json").read_text()[:200])
+        self.refused("it is cut off", "cut.json", "--me", "gergo")
+        Path("chat.txt").write_text("31/12/2023, 21:41 - Kati: a\n31/12/2023, 21:42 - Pete: b\n")
+        self.refused('[--alias] nobody is called "Kate" in the chats; did you mean Kati?', "chat.txt", "--me", "Pete", "--alias", "Kate=K")
+        self.refused('[--alias] expected "Old name=Name", got "Kate"', "chat.txt", "--me", "Pete", "--alias", "Kate")
+        self.refused("[--me] expected the name", "chat.txt")
+        with zipfile.ZipFile("evil.zip", "w") as archive:
+            archive.writestr("../../evil.txt", "31/12/2023, 21:41 - Kati: a\n")
+        self.refused('[evil.zip] the archive has an entry "../../evil.txt" that would lie outside it', "evil.zip", "--me", "Kati")
+        with zipfile.ZipFile("bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("_chat.txt", b"31/12/2023, 21:41 - Kati: a\n" + b"y" * 300_000_000)
+        self.refused("[bomb.zip] entry _chat.txt unpacks to more than 300 times the size", "bomb.zip", "--me", "Kati")
+        Path("latin.txt").write_bytes("31/12/2023, 21:41 - Kati: árvíz\n".encode("latin-1"))
+        self.refused("[latin.txt:1] not UTF-8 but an older encoding such as Latin-1", "latin.txt", "--me", "Kati")
+        Path("two").mkdir()
+        os.rename("chat.txt", "two/chat.txt")
+        os.rename("cut.json", "two/result.json")
+        self.refused("[two/result.json] a file of another type (telegram) beside chat.txt (whatsapp)", "two", "--me", "Kati")
+
+    def test_a_line_of_a_gigabyte(self):
+        with open("long.txt", "wb") as file:  # a sparse file: zeros are characters too
+            file.write(b"31/12/2023, 21:41 - Kati: a\n31/12/2023, 21:42 - Kati: ")
+            file.truncate(1_000_000_000)
+        self.refused("[long.txt:2] a line of 999999972 bytes", "long.txt", "--me", "Kati")
+
+
+if __name__ == "__main__":
+    PROGRAM = str(Path(sys.argv[1]).resolve())
+    unittest.main(argv=sys.argv[:1], verbosity=2)
