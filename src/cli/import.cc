@@ -118,7 +118,8 @@ void add_import_command(CLI::App& app) {
                     "Leave private values (phone numbers, accounts, ...) as they are");
   command
       ->add_option("--keep", options.privacy.keep,
-                   "Exception, repeated: a kind (url, email, iban, card, phone, coordinates, address, name) or a value")
+                   "Exception, repeated: a kind (url, token, private-key, email, iban, card, phone, coordinates, "
+                   "address, name) or a value")
       ->take_all()
       ->expected(1);
   command->add_flag("--redact-names", options.privacy.redact_names, "Pseudonyms for everybody who writes in the chats");

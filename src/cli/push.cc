@@ -118,7 +118,7 @@ void add_push_command(CLI::App& app) {
   command->add_flag("--public", options->is_public, "Everybody may see a repository that is made now");
   command
       ->add_option("--allow", options->allowed,
-                   "Accept a finding of the scan: FILE:LINE, FILE, email, phone or iban (repeat it)")
+                   "Accept a finding of the scan: FILE:LINE, FILE, email, phone, iban or card (repeat it)")
       ->take_all()
       ->expected(1);
   command->add_option("--base-model", options->card.base_model, "Repository of the base model, for the card");

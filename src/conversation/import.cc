@@ -271,7 +271,7 @@ std::string private_text(const ImportLedger& ledger) {
     any = true;
   }
   text += any ? fmt::format("  what they were is in {}, for your eyes only\n", kRedactionMap)
-              : "  none found: no phone, e-mail, account, card, secret link, place or address\n";
+              : "  none found: no phone, e-mail, account, card, key, secret link, place or address\n";
   return text;
 }
 

@@ -1,6 +1,7 @@
 #include "hub/scan.h"
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -14,6 +15,22 @@ namespace {
 constexpr std::uint64_t kBinaryBytes = std::uint64_t{16} << 20;
 constexpr std::size_t kLongestLine = std::size_t{1} << 20;  // longer ones are looked at in pieces
 constexpr std::size_t kOverlap = 512;                       // so that nothing is missed where two pieces meet
+constexpr std::array kPersonal = {PrivateKind::kEmail, PrivateKind::kPhone, PrivateKind::kIban, PrivateKind::kCard};
+
+bool is_personal(PrivateKind kind) { return std::find(kPersonal.begin(), kPersonal.end(), kind) != kPersonal.end(); }
+
+// Domains set aside for examples (RFC 2606), what looks like a domain and is a file name, and git's way to name a host.
+bool is_no_address(std::string_view email) {
+  const std::string_view domain = email.substr(email.rfind('@') + 1);
+  for (const std::string_view end : {"example.com", "example.org", "example.net", ".example", ".invalid", ".test",
+                                     ".localhost", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".svg"}) {
+    if (domain == end || (domain.size() > end.size() && domain.ends_with(end) &&
+                          (end.front() == '.' || domain[domain.size() - end.size() - 1] == '.'))) {
+      return true;
+    }
+  }
+  return email.starts_with("git@");
+}
 
 bool looks_binary(std::string_view head) { return head.find('\0') != head.npos; }
 
@@ -55,12 +72,13 @@ std::string shown_part(std::string_view found) {
 
 // Kinds allowed for the whole push, files, and lines of files.
 struct Allowances {
-  std::set<std::string> kinds, files;
+  std::set<PrivateKind> kinds;
+  std::set<std::string> files;
   std::set<std::pair<std::string, std::uint64_t>> lines;
 
   bool covers(const PushFinding& finding) const {
     if (lines.contains({finding.path, finding.line})) return true;
-    return !is_secret(finding.kind) && (kinds.contains(kind_name(finding.kind)) || files.contains(finding.path));
+    return is_personal(finding.kind) && (kinds.contains(finding.kind) || files.contains(finding.path));
   }
 };
 
@@ -74,14 +92,15 @@ Allowances read_allowances(const PushFiles& files, const std::vector<std::string
     const std::string number = colon == text.npos ? "" : text.substr(colon + 1);
     const bool numbered =
         !number.empty() && number.size() < 10 && number.find_first_not_of("0123456789") == number.npos;
-    if (text == "email" || text == "phone" || text == "iban") {
-      allowances.kinds.insert(text);
+    if (const auto kind = private_kind_named(text); kind && is_personal(*kind)) {
+      allowances.kinds.insert(*kind);
     } else if (pushed(text)) {
       allowances.files.insert(text);
     } else if (numbered && pushed(text.substr(0, colon))) {
       allowances.lines.insert({text.substr(0, colon), std::stoull(number)});
     } else {
-      throw UserError("[--allow] expected email, phone, iban, or FILE or FILE:LINE of a pushed file, got \"{}\"", text);
+      throw UserError("[--allow] expected email, phone, iban, card, or FILE or FILE:LINE of a pushed file, got \"{}\"",
+                      text);
     }
   }
   return allowances;
@@ -140,12 +159,12 @@ class Scanner {
   }
 
   void piece(const std::string& path, std::uint64_t line, std::string_view text, bool personal) {
-    for (const PatternMatch& match : find_patterns(text, personal)) {
-      add({path, line, match.kind, shown_part(text.substr(match.begin, match.end - match.begin))});
+    for (const Finding& finding : find_unpushable(text, personal)) {
+      add({path, line, finding.kind, shown_part(text.substr(finding.begin, finding.end - finding.begin))});
     }
     for (const Secret& secret : options_.own_secrets) {
       if (!secret.empty() && text.find(secret.reveal()) != text.npos)
-        add({path, line, FindingKind::kToken, "your own token"});
+        add({path, line, PrivateKind::kToken, "your own token"});
     }
   }
 
@@ -161,6 +180,19 @@ class Scanner {
 
 }  // namespace
 
+std::vector<Finding> find_unpushable(std::string_view text, bool personal) {
+  std::vector<Finding> found;
+  find_secrets(text, found);
+  if (personal) {
+    find_emails(text, found);
+    std::erase_if(found, [](const Finding& f) { return f.kind == PrivateKind::kEmail && is_no_address(f.value); });
+    find_phones(text, found);
+    find_bank_numbers(text, found);
+  }
+  std::sort(found.begin(), found.end(), [](const Finding& a, const Finding& b) { return a.begin < b.begin; });
+  return found;
+}
+
 std::vector<PushFinding> scan(const PushFiles& files, const ScanOptions& options) {
   const Allowances allowances = read_allowances(files, options.allowed);
   Scanner scanner(options, allowances);
@@ -174,7 +206,7 @@ std::string to_text(std::span<const PushFinding> findings) {
   for (std::size_t i = 0; i < std::min(findings.size(), kMostShown); ++i) {
     const PushFinding& f = findings[i];
     const std::string place = f.line == 0 ? f.path + " (binary)" : fmt::format("{}:{}", f.path, f.line);
-    text += fmt::format("  {:<40} {:<12} {}\n", place, kind_name(f.kind), f.shown);
+    text += fmt::format("  {:<40} {:<12} {}\n", place, private_kind_name(f.kind), f.shown);
   }
   if (findings.size() > kMostShown) text += fmt::format("  … and {} more\n", findings.size() - kMostShown);
   return text;

@@ -9,19 +9,23 @@
 
 #include "http/secret.h"
 #include "hub/push_files.h"
-#include "hub/secret_patterns.h"
+#include "privacy/finding.h"
 
 namespace attune {
 
 struct PushFinding {
   std::string path;        // in the repository
   std::uint64_t line = 0;  // from 1; 0: the file is binary
-  FindingKind kind = FindingKind::kToken;
+  PrivateKind kind = PrivateKind::kToken;
   std::string shown;  // its first characters, the rest as "…": enough to find it, too little to use it
 };
 
+// What of a text is not for others, in order of place: secrets, and with `personal` e-mail addresses, telephone numbers,
+// bank accounts and cards. Addresses that are set aside for examples are left alone; names and places are not looked for.
+std::vector<Finding> find_unpushable(std::string_view text, bool personal);
+
 struct ScanOptions {
-  // What the user accepts: "FILE:LINE" (anything there), "FILE" or "KIND" (personal data only; kind_name() names them).
+  // What the user accepts: "FILE:LINE" (anything there), "FILE" or "KIND" (personal data only: email, phone, iban, card).
   std::vector<std::string> allowed;
   std::vector<Secret> own_secrets;  // found wherever they stand, whatever their form
   std::function<bool()> cancelled;

@@ -75,7 +75,7 @@ void deliver(HubApi& api, const fs::path& run, const fs::path& folder, std::int6
   if (const auto findings = scan(files, options); !findings.empty()) {
     throw UserError(
         "[{}] step {} is not pushed: {}:{} holds what looks like a {}; push the checkpoint yourself with: attune push",
-        run.string(), step, findings[0].path, findings[0].line, kind_name(findings[0].kind));
+        run.string(), step, findings[0].path, findings[0].line, private_kind_name(findings[0].kind));
   }
   const PushResult result = push(api, waiting.repo, files, waiting.options);
   if (!waiting.step_branch.empty()) api.create_branch(waiting.repo, waiting.step_branch, result.commit);

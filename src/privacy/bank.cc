@@ -3,7 +3,7 @@
 //   GIRO      Hungarian account number in groups of 8 digits, each with its check digit (weights 9 7 3 1); an account,
 //             so it is called "iban" as well
 //   cards     13-19 digits of a known network's range and length, Luhn's check digit (ISO/IEC 7812)
-// Left alone: order and tracking numbers that fail the checksum, or begin like no network's cards.
+// Left alone: order and tracking numbers that fail the checksum, or begin like no network's cards; decimals of a number.
 #include <algorithm>
 #include <array>
 #include <utility>
@@ -156,7 +156,8 @@ void find_bank_numbers(std::string_view text, std::vector<Finding>& found) {
       i = end > 0 ? end : i + 1;
       continue;
     }
-    const DigitGroups groups = read_groups(text, i, 24, "");
+    const bool decimals = i > 1 && text[i - 1] == '.' && is_digit(text[i - 2]);
+    const DigitGroups groups = decimals ? DigitGroups{} : read_groups(text, i, 24, "");
     std::size_t next = i;
     while (next < text.size() && is_digit(text[next])) ++next;
     for (std::size_t count = groups.sizes.size(); count > 0; --count) {

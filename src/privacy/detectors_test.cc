@@ -57,6 +57,9 @@ TEST(Phones, Taken) {
                               "|06 30 123 4567|",
                               "|06301234567|",
                               "|06/30-123-4567|",
+                              "|06-1-234-5678|",
+                              "|06 52 123 456|",
+                              "|0652 123-456|!",
                               "|(212) 555-0123|",
                               "|212-555-0123|",
                               "|06 12 34 56 78|",
@@ -71,6 +74,9 @@ TEST(Phones, NearMisses) {
                              "15.01.2024 18:30",
                              "06.12.2023",
                              "06-12-2023 14:00",
+                             "2023-06-22 123 456",
+                             "06 22",
+                             "0.0612345678",
                              "on 01/02/2024 at 12:30",
                              "v1.2.3.4",
                              "192.168.100.200",
@@ -143,6 +149,25 @@ TEST(Urls, AMapIsAPlace) {
   }
 }
 
+// Put together here so that none stands in this file.
+const std::string kLetters = "abcdefghijABCDEFGHIJ0123456789abcdefghij";
+
+TEST(Secrets, Taken) {
+  const std::string pem = "-----BEGIN " + std::string("OPENSSH PRIVATE KEY-----");
+  for (const std::string& secret :
+       {"hf_" + kLetters.substr(0, 34), "sk-" + kLetters, "sk-proj-" + kLetters,
+        "AKIA" + std::string("ABCDEFGH12345678"), "ghp_" + kLetters.substr(0, 36), "Bearer " + kLetters, pem,
+        pem + "\nb3BlbnNzaC1rZXk\n-----END " + "OPENSSH PRIVATE KEY-----"}) {
+    EXPECT_EQ(found_by(&find_secrets, "KEY=" + secret + "\n"), std::vector<std::string>{secret});
+  }
+}
+
+TEST(Secrets, NearMisses) {
+  const std::string risk = "risk-" + kLetters;
+  expect_left(&find_secrets, {"hf_hub_download and hf_short", "task-based", risk.c_str(), "-----BEGIN PUBLIC KEY-----",
+                              "bearer of bad news"});
+}
+
 TEST(BankNumbers, Taken) {
   expect_taken(
       &find_bank_numbers,
@@ -157,7 +182,7 @@ TEST(BankNumbers, NearMisses) {
               {"HU42 1177 3016 1111 1018 0000 0001", "DE8937040044053201300", "4111 1111 1111 1112",
                "order 1234567890123456", "0000 0000 0000 0000", "4444444444444444", "ISBN 978-3-16-148410-0",
                "11773016-11111019-00000000", "9111111111111111", "20240115-20240116", "00000000-00000000",
-               "HELLO WORLD 12 THIS IS NOT ONE", "41111111111111111111", "x4111111111111111"});
+               "HELLO WORLD 12 THIS IS NOT ONE", "41111111111111111111", "x4111111111111111", "0.4111111111111111"});
 }
 
 TEST(Coordinates, Taken) {

@@ -3,8 +3,8 @@
 namespace attune {
 namespace {
 
-constexpr std::array<std::string_view, kPrivateKinds> kNames = {"url",   "email",       "iban",    "card",
-                                                                "phone", "coordinates", "address", "name"};
+constexpr std::array<std::string_view, kPrivateKinds> kNames = {"url",  "token", "private-key", "email",   "iban",
+                                                                "card", "phone", "coordinates", "address", "name"};
 
 }  // namespace
 

@@ -11,8 +11,8 @@
 
 namespace attune {
 
-enum class PrivateKind { kUrl, kEmail, kIban, kCard, kPhone, kCoordinates, kAddress, kName };
-inline constexpr std::size_t kPrivateKinds = 8;
+enum class PrivateKind { kUrl, kToken, kPrivateKey, kEmail, kIban, kCard, kPhone, kCoordinates, kAddress, kName };
+inline constexpr std::size_t kPrivateKinds = 10;
 
 // "url", "email", ...: the name in reports, in replacements and of --keep.
 std::string_view private_kind_name(PrivateKind kind);
@@ -26,6 +26,7 @@ struct Finding {
 
 // Each appends what it finds in `text` (any bytes), in order and without overlaps among its own.
 void find_urls(std::string_view text, std::vector<Finding>& found);
+void find_secrets(std::string_view text, std::vector<Finding>& found);
 void find_emails(std::string_view text, std::vector<Finding>& found);
 void find_bank_numbers(std::string_view text, std::vector<Finding>& found);
 void find_phones(std::string_view text, std::vector<Finding>& found);

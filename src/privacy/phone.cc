@@ -1,12 +1,13 @@
 // Phone numbers.
 //   international  +36 30 123 4567, 0036301234567, +44 (0)20 7946 0958, +1-212-555-0123, @36301234567 (a mention):
 //                  a country code of ITU-T E.164 and as many digits as that country's numbers have
-//   national       only forms that hardly anything else has: 06 30 123 4567 (Hungarian mobile), (212) 555-0123 and
-//                  212-555-0123 (North America), 06 12 34 56 78 (France), 07700 900123 (UK mobile), 0171 1234567 and
+//   national       only forms that hardly anything else has: 06 30 123 4567, 06-1-234-5678 and 06 52 123 456 (Hungarian
+//                  mobiles, Budapest, the country), (212) 555-0123 and 212-555-0123 (North America), 06 12 34 56 78 (France), 07700 900123 (UK mobile), 0171 1234567 and
 //                  0171/1234567 (German mobile)
 // Left alone: dates, times, versions, amounts, coordinates, order and tracking numbers.
 #include <algorithm>
 #include <array>
+#include <numeric>
 
 #include "privacy/characters.h"
 #include "privacy/finding.h"
@@ -102,6 +103,30 @@ bool same_separators(const DigitGroups& groups) {
                      [&](const std::string& s) { return s == groups.separators[0]; });
 }
 
+std::size_t digits_in(const DigitGroups& groups, std::size_t count) {
+  return std::accumulate(groups.sizes.begin(), groups.sizes.begin() + static_cast<std::ptrdiff_t>(count),
+                         std::size_t{0});
+}
+
+// The groups of a Hungarian number that is no mobile one: 06, an area of one digit with seven more or of two with six
+// more, the first group of which has three digits or all of them (which no date has). 0: it is none.
+std::size_t hungarian_groups(const DigitGroups& groups) {
+  const auto& sizes = groups.sizes;
+  if (sizes.size() < 2 || !groups.digits.starts_with("06")) return 0;
+  const std::size_t first = sizes[0] == 2 ? 2 : 1;  // group of the number proper
+  const std::size_t area = sizes[0] == 2 ? sizes[1] : sizes[0] - 2;
+  const std::string_view digits = std::string_view(groups.digits).substr(2);
+  const bool budapest = area == 1 && digits[0] == '1', country = area == 2 && digits[0] >= '2';
+  if (!(budapest || country) || first >= sizes.size()) return 0;
+  const std::size_t wanted = budapest ? 7 : 6;
+  if (sizes[first] != 3 && sizes[first] != wanted) return 0;
+  std::size_t sum = 0;
+  for (std::size_t i = first; i < sizes.size() && sum < wanted; ++i) {
+    if ((sum += sizes[i]) == wanted) return i + 1;
+  }
+  return 0;
+}
+
 // A national form that begins at `begin`: its end, or 0.
 std::size_t national_at(std::string_view text, std::size_t begin, std::string& value) {
   const DigitGroups groups = read_groups(text, begin, 12, kSeparators);
@@ -129,6 +154,9 @@ std::size_t national_at(std::string_view text, std::size_t begin, std::string& v
     const std::string_view area = std::string_view(digits).substr(2, 2);
     if (std::find(kMobile.begin(), kMobile.end(), area) != kMobile.end())
       return take(count, "36" + digits.substr(2, 9));
+  }
+  if (const std::size_t count = hungarian_groups(groups); count > 0 && (begin == 0 || text[begin - 1] != '-')) {
+    return take(count, "36" + digits.substr(2, digits_in(groups, count) - 2));
   }
   if (shape({3, 3, 4}) && digits[0] >= '2' && digits[3] >= '2') {
     const std::string &first = groups.separators[0], &second = groups.separators[1];

@@ -32,6 +32,11 @@ TEST(Redactor, OneKindForOnePlace) {
   EXPECT_EQ(redacted(redactor, "4111 1111 1111 1111; Fő utca 14"), "[card 1]; [address 1]");
 }
 
+TEST(Redactor, ASecretIsOne) {
+  Redactor redactor({});
+  EXPECT_EQ(redacted(redactor, "use sk-" + std::string(24, 'a') + " for a@b.hu"), "use [token 1] for [email 1]");
+}
+
 TEST(Redactor, Keeps) {
   Redactor redactor({{"email", "+36301234567"}, {}});
   EXPECT_EQ(redacted(redactor, "a@b.hu 06 30 123 4567 +36 30 123 4568"), "a@b.hu 06 30 123 4567 [phone 1]");
@@ -40,8 +45,8 @@ TEST(Redactor, Keeps) {
     Redactor({{"phnoe"}, {}});
   } catch (const UserError& error) {
     EXPECT_STREQ(error.what(),
-                 "[--keep] expected one of url, email, iban, card, phone, coordinates, address, name, or a value that "
-                 "would be replaced, got \"phnoe\"; did you mean phone?");
+                 "[--keep] expected one of url, token, private-key, email, iban, card, phone, coordinates, address, "
+                 "name, or a value that would be replaced, got \"phnoe\"; did you mean phone?");
   }
 }
 
