@@ -90,7 +90,7 @@ class Checker {
       }
       rows_.check(conversations_[i], encoded[i], places_[i], result_.problems);
       if (!valid_) count(encoded[i]);
-      compare(std::move(conversations_[i]), places_[i]);
+      compare(conversations_[i], places_[i]);
     }
     conversations_.clear();
     places_.clear();
@@ -114,7 +114,7 @@ class Checker {
   }
 
   // Languages and duplicates.
-  void compare(Conversation&& conversation, const std::string& where) {
+  void compare(const Conversation& conversation, const std::string& where) {
     std::string text;
     for (const Message& message : conversation.messages) text += message.content + "\n";
     const std::string language(guess_language(text));
@@ -124,7 +124,7 @@ class Checker {
       share.characters += count_characters(text);
       share.tokens += tokenizer_.encode(text).size();
     }
-    repetitions_.check(std::move(conversation), valid_, where, result_.problems);
+    repetitions_.check(conversation, valid_, where, result_.problems);
   }
 
   const ChatTemplate& chat_template_;

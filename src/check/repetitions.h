@@ -2,7 +2,6 @@
 // split.
 #pragma once
 
-#include <deque>
 #include <string>
 
 #include "check/row_check.h"
@@ -12,14 +11,16 @@ namespace attune {
 
 class Repetitions {
  public:
+  Repetitions() = default;
+  Repetitions(const Repetitions&) = delete;
+  Repetitions& operator=(const Repetitions&) = delete;
+
   // Counts kRepeated, or kLeak for a held-out conversation. All of the training part must come before the held-out one.
-  // Beyond 512 MB of text, conversations are still compared, but no longer kept to compare with.
-  void check(Conversation&& conversation, bool held_out, const std::string& where, ProblemCounts& counts);
+  void check(const Conversation& conversation, bool held_out, const std::string& where, ProblemCounts& counts);
 
  private:
-  std::deque<Conversation> kept_;  // what seen_ points to
-  std::size_t bytes_ = 0;
-  NearDuplicates seen_{{}};
+  ConversationStore kept_;
+  NearDuplicates seen_{kept_, {}};
 };
 
 }  // namespace attune

@@ -93,36 +93,35 @@ std::vector<std::string> find_me(const std::vector<std::string>& me, const Sende
   return found;
 }
 
-// Conversations that were some before: each is a session of its own, in the order of the files. They hold no
-// messages of a log, so none of the ledger's messages are theirs: no exchanges.
-std::vector<MessageSession> sessions_of_rows(std::vector<ConversationRows> files, ImportLedger& ledger) {
-  std::vector<MessageSession> sessions;
-  for (ConversationRows& file : files) {
+void count_rows(const std::vector<ConversationRows>& files, ImportLedger& ledger) {
+  for (const ConversationRows& file : files) {
     ledger.chats.push_back({file.source, file.format, "", "", 0, file.list.size(), 0, 0});
     ledger.records += file.list.size();
     ledger.rows += file.list.size();
+  }
+}
+
+// Conversations that were some before: each is a session of its own, in the order of the files. They hold no
+// messages of a log, so none of the ledger's messages are theirs: no exchanges.
+void add_rows(std::vector<ConversationRows> files, Redactor* redactor, SessionPool& pool) {
+  std::int64_t number = 0;
+  for (ConversationRows& file : files) {
     for (Conversation& row : file.list) {
-      Window window;
+      MessageSession session{number++, {}, {}};
+      Window& window = session.windows.emplace_back();
       window.messages = std::move(row.messages);
-      sessions.push_back({static_cast<std::int64_t>(sessions.size()), {}, {}});
-      sessions.back().windows.push_back(std::move(window));
-    }
-  }
-  return sessions;
-}
-
-void redact_rows(std::vector<MessageSession>& rows, Redactor& redactor) {
-  for (MessageSession& row : rows) {
-    for (Window& window : row.windows) {
-      for (Message& message : window.messages) redactor.redact(message.content);
+      for (Message& message : window.messages) {
+        if (redactor != nullptr) redactor->redact(message.content);
+      }
+      pool.add(session);
     }
   }
 }
 
-std::string json_lines(const std::vector<Conversation>& conversations) {
-  std::string lines;
-  for (const Conversation& conversation : conversations) lines += to_json_line(conversation) + "\n";
-  return lines;
+void write_lines(const fs::path& path, const ConversationStore& store, const std::vector<std::uint32_t>& numbers) {
+  AtomicFile file(path);
+  for (const std::uint32_t number : numbers) file.write(store.line(number));
+  file.commit();
 }
 
 }  // namespace
@@ -148,8 +147,8 @@ ImportLedger import_chats(const ImportOptions& options) {
     for (std::size_t i = 0; i < kDropReasons; ++i) ledger.dropped[i] += log.dropped[i];
   }
   ledger.senders = count_senders(logs);
-  std::vector<MessageSession> sessions = sessions_of_rows(std::move(imported.rows), ledger);
-  if (ledger.messages == 0 && sessions.empty()) {
+  count_rows(imported.rows, ledger);
+  if (ledger.messages == 0 && ledger.rows == 0) {
     throw UserError("[{}] the export holds no message: {} entries, all of them notices, media or deleted",
                     options.paths.front().string(), ledger.entries);
   }
@@ -162,12 +161,13 @@ ImportLedger import_chats(const ImportOptions& options) {
     redactor = make_redactor(options.privacy, names);
     redact_logs(logs, ledger.me, options.privacy, *redactor);
     for (std::size_t i = 0; i < logs.size(); ++i) ledger.chats[i].source = logs[i].source;
-    redact_rows(sessions, *redactor);
     for (std::size_t i = logs.size(); i < ledger.chats.size(); ++i) redactor->redact(ledger.chats[i].source);
     ledger.senders = count_senders(logs);
     ledger.redacted = true;
-    ledger.redactions = redactor->counts();
   }
+  SessionPool pool;
+  add_rows(std::move(imported.rows), redactor ? &*redactor : nullptr, pool);
+  if (redactor) ledger.redactions = redactor->counts();
 
   WindowOptions windows = options.windows;
   ledger.gap.seconds = windows.session_gap;
@@ -176,16 +176,16 @@ ImportLedger import_chats(const ImportOptions& options) {
     windows.session_gap = ledger.gap.seconds;
   }
   for (const ChatLog& log : logs) {
-    Sessions made = make_sessions(log, ledger.me, windows);
+    const SessionCounts made =
+        make_sessions(log, ledger.me, windows, [&](const MessageSession& session) { pool.add(session); });
     ledger.used += made.used;
     for (std::size_t i = 0; i < kDropReasons; ++i) ledger.dropped[i] += made.dropped[i];
-    std::move(made.list.begin(), made.list.end(), std::back_inserter(sessions));
   }
-  if (sessions.empty()) {
+  if (pool.sessions().empty()) {
     throw UserError("[{}] no conversation: {} never answers anybody within {} hours", options.paths.front().string(),
                     ledger.me.front(), static_cast<double>(windows.session_gap) / 3600);
   }
-  const DatasetSplit split = split_sessions(std::move(sessions), {options.valid_share, options.drop_duplicates});
+  const DatasetSplit split = split_sessions(pool, {options.valid_share, options.drop_duplicates});
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     ledger.dropped[i] += split.dropped[i];
     ledger.used -= split.dropped[i];
@@ -195,13 +195,18 @@ ImportLedger import_chats(const ImportOptions& options) {
   ledger.near_repeated = split.near_repeated;
   ledger.train = split.train.size();
   ledger.valid = split.valid.size();
-  const std::string train = json_lines(split.train), valid = json_lines(split.valid);
-  ledger.train_digest = sha256_hex(train);
-  ledger.digest = sha256_hex(train + valid);
+  Sha256 train, all;
+  for (const std::uint32_t number : split.train) {
+    train.update(pool.conversations().line(number));
+    all.update(pool.conversations().line(number));
+  }
+  for (const std::uint32_t number : split.valid) all.update(pool.conversations().line(number));
+  ledger.train_digest = train.hex();
+  ledger.digest = all.hex();
 
   AtomicFolder folder(options.output);
-  write_file_atomic(folder.temporary() / "train.jsonl", train);
-  if (!split.valid.empty()) write_file_atomic(folder.temporary() / "valid.jsonl", valid);
+  write_lines(folder.temporary() / "train.jsonl", pool.conversations(), split.train);
+  if (!split.valid.empty()) write_lines(folder.temporary() / "valid.jsonl", pool.conversations(), split.valid);
   if (redactor && !redactor->empty()) {
     write_private_file_atomic(folder.temporary() / kRedactionMap, redactor->to_json().dump(2) + "\n");
   }

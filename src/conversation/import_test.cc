@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "conversation/dataset.h"
+#include "conversation/session_fixture.h"
 
 namespace attune {
 namespace {
@@ -38,15 +39,15 @@ void add_exchanges(std::vector<ChatMessage>& messages, std::int64_t time, int ex
 }
 
 TEST(Windows, BurstsSessionsAndEnds) {
-  const auto sessions = make_sessions(log_of({{0, "Bob", "opening"},
-                                              {1, "Anna", "one"},
-                                              {2, "Anna", "two"},
-                                              {3, "Bob", "three"},
-                                              {4, "Bob", "four"},
-                                              {5, "Anna", "nobody answers"},
-                                              {5 + 6 * kHour, "Anna", "hi"},
-                                              {6 + 6 * kHour, "Bob", "ho"}}),
-                                      {"Bob"}, {});
+  const auto sessions = all_sessions(log_of({{0, "Bob", "opening"},
+                                             {1, "Anna", "one"},
+                                             {2, "Anna", "two"},
+                                             {3, "Bob", "three"},
+                                             {4, "Bob", "four"},
+                                             {5, "Anna", "nobody answers"},
+                                             {5 + 6 * kHour, "Anna", "hi"},
+                                             {6 + 6 * kHour, "Bob", "ho"}}),
+                                     {"Bob"}, {});
   ASSERT_EQ(sessions.list.size(), 2u);
   ASSERT_EQ(sessions.list[0].windows.size(), 1u);
   EXPECT_THAT(sessions.list[0].windows[0].messages,
@@ -62,7 +63,7 @@ TEST(Windows, SizesAreEvenAndWithinTheRange) {
     SCOPED_TRACE(exchanges);
     std::vector<ChatMessage> messages;
     add_exchanges(messages, 0, exchanges);
-    const auto sessions = make_sessions(log_of(messages), {"Bob"}, {});
+    const auto sessions = all_sessions(log_of(messages), {"Bob"}, {});
     ASSERT_EQ(sessions.list.size(), 1u);
     EXPECT_EQ(sessions.used, messages.size());
     int next = 0;  // the first exchange that no window has had yet
@@ -82,14 +83,14 @@ TEST(Windows, SizesAreEvenAndWithinTheRange) {
 }
 
 TEST(Windows, GroupTurnsNameTheSpeakers) {
-  const auto sessions = make_sessions(log_of({{0, "Anna", "a"},
-                                              {1, "Kata", "b"},
-                                              {2, "Kata", "c"},
-                                              {3, "Anna", "d"},
-                                              {4, "Bob", "e"},
-                                              {5, "Kata", "f"},
-                                              {6, "Bob", "g"}}),
-                                      {"Bob"}, {});
+  const auto sessions = all_sessions(log_of({{0, "Anna", "a"},
+                                             {1, "Kata", "b"},
+                                             {2, "Kata", "c"},
+                                             {3, "Anna", "d"},
+                                             {4, "Bob", "e"},
+                                             {5, "Kata", "f"},
+                                             {6, "Bob", "g"}}),
+                                     {"Bob"}, {});
   EXPECT_THAT(sessions.list[0].windows[0].messages,
               ElementsAre(Message{"user", "Anna: a\nKata: b\nc\nAnna: d"}, Message{"assistant", "e"},
                           Message{"user", "Kata: f"}, Message{"assistant", "g"}));
@@ -100,19 +101,19 @@ TEST(Windows, AStrayNameMakesNoGroup) {
   add_exchanges(messages, 0, 200);
   messages.push_back({120 * 200, "Anna's old phone", "q"});
   messages.push_back({120 * 200 + 1, "Bob", "a"});
-  const auto sessions = make_sessions(log_of(messages), {"Bob"}, {});
+  const auto sessions = all_sessions(log_of(messages), {"Bob"}, {});
   EXPECT_EQ(sessions.list[0].windows[0].messages[0].content, "q0");
   EXPECT_EQ(sessions.used, messages.size());
 }
 
 TEST(Windows, ClockSetBackIsAGapToo) {
-  const auto sessions = make_sessions(
+  const auto sessions = all_sessions(
       log_of({{9 * kHour, "Anna", "a"}, {9 * kHour, "Bob", "b"}, {0, "Anna", "c"}, {0, "Bob", "d"}}), {"Bob"}, {});
   EXPECT_EQ(sessions.list.size(), 2u);
 }
 
 TEST(Windows, ChatWithoutMe) {
-  const auto sessions = make_sessions(log_of({{0, "Anna", "a"}, {1, "Kata", "b"}}), {"Bob"}, {});
+  const auto sessions = all_sessions(log_of({{0, "Anna", "a"}, {1, "Kata", "b"}}), {"Bob"}, {});
   EXPECT_TRUE(sessions.list.empty());
   EXPECT_EQ(dropped(sessions.dropped, Drop::kWithoutMe), 2u);
 }

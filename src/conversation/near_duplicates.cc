@@ -125,7 +125,7 @@ NearDuplicates::Fingerprint NearDuplicates::fingerprint(const Conversation& conv
 }
 
 NearDuplicates::Found NearDuplicates::find(const Fingerprint& print, const Conversation& conversation,
-                                           std::uint64_t group) const {
+                                           std::uint32_t group) const {
   if (slots_.empty()) return Found::kNothing;
   const std::size_t mask = slots_.size() - 1;
   std::vector<std::uint32_t> candidates;
@@ -141,25 +141,29 @@ NearDuplicates::Found NearDuplicates::find(const Fingerprint& print, const Conve
   candidates.erase(std::unique(candidates.begin(), candidates.end()), candidates.end());
   for (const std::uint32_t candidate : candidates) {
     const Entry& entry = entries_[candidate];
-    if (entry.exact == print.exact && entry.conversation->messages == conversation.messages) return Found::kSame;
+    if (entry.exact == print.exact && store_[entry.conversation] == conversation) return Found::kSame;
   }
   for (const std::uint32_t candidate : candidates) {
-    if (shingle_similarity(*entries_[candidate].conversation, conversation) >= options_.threshold) return Found::kNear;
+    if (shingle_similarity(store_[entries_[candidate].conversation], conversation) >= options_.threshold)
+      return Found::kNear;
   }
   return Found::kNothing;
 }
 
-void NearDuplicates::add(const Fingerprint& print, const Conversation& conversation, std::uint64_t group) {
+void NearDuplicates::add(const Fingerprint& print, std::uint32_t number, std::uint32_t group) {
   const auto entry = static_cast<std::uint32_t>(entries_.size());
-  entries_.push_back({&conversation, print.exact, group});
+  entries_.push_back({print.exact, number, group});
   for (const std::uint32_t key : print.bands) put(key, entry);
 }
 
 void NearDuplicates::put(std::uint32_t key, std::uint32_t entry) {
   if ((used_ + 1) * 2 > slots_.size()) grow();
   const std::size_t mask = slots_.size() - 1;
-  std::size_t at = key & mask;
-  while (slots_[at].entry != kFree) at = (at + 1) & mask;
+  std::size_t at = key & mask, met = 0;
+  for (; slots_[at].entry != kFree; at = (at + 1) & mask) {
+    met += slots_[at].key == key;
+    if (met == kMostCandidates) return;  // find() would not come so far
+  }
   slots_[at] = {key, entry};
   ++used_;
 }

@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "conversation/conversation.h"
+#include "conversation/conversation_store.h"
 
 namespace attune {
 
@@ -23,7 +23,8 @@ class NearDuplicates {
     double threshold = 0.8;  // (0, 1]
     std::uint64_t seed = 1;
   };
-  explicit NearDuplicates(Options options) : options_(options) {}
+  // What is added lies in `store`, which must outlive this object.
+  NearDuplicates(const ConversationStore& store, Options options) : store_(store), options_(options) {}
 
   // What a conversation is recognised by. System messages do not count: they are the same in all.
   struct Fingerprint {
@@ -34,14 +35,14 @@ class NearDuplicates {
 
   enum class Found { kNothing, kSame, kNear };
   // Compares with what was added under another `group`: windows of one session may overlap.
-  Found find(const Fingerprint& print, const Conversation& conversation, std::uint64_t group) const;
-  // `conversation` must outlive this object.
-  void add(const Fingerprint& print, const Conversation& conversation, std::uint64_t group);
+  Found find(const Fingerprint& print, const Conversation& conversation, std::uint32_t group) const;
+  // `number` is that of a conversation in the store.
+  void add(const Fingerprint& print, std::uint32_t number, std::uint32_t group);
 
  private:
   struct Entry {
-    const Conversation* conversation;
-    std::uint64_t exact, group;
+    std::uint64_t exact;
+    std::uint32_t conversation, group;
   };
   // Open addressing, several entries under one key. 8 bytes for each band of a conversation and as many free.
   struct Slot {
@@ -51,6 +52,7 @@ class NearDuplicates {
   void put(std::uint32_t key, std::uint32_t entry);
   void grow();
 
+  const ConversationStore& store_;
   Options options_;
   std::vector<Entry> entries_;
   std::vector<Slot> slots_;

@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "conversation/near_duplicates.h"
+#include "conversation/session_fixture.h"
 #include "conversation/session_gap.h"
 #include "conversation/split.h"
 #include "conversation/substance.h"
@@ -96,7 +97,7 @@ TEST(Windows, OverlapIsKeptAndEverythingIsCovered) {
     for (int count = 1; count < 40; ++count) {
       WindowOptions options;
       options.overlap = overlap;
-      const Sessions sessions = make_sessions(exchanges(count), {"Bob"}, options);
+      const MadeSessions sessions = all_sessions(exchanges(count), {"Bob"}, options);
       ASSERT_EQ(sessions.list.size(), 1u);
       const auto& windows = sessions.list[0].windows;
       EXPECT_EQ(windows.front().begin, 0u);
@@ -126,7 +127,7 @@ TEST(Windows, SystemPromptAndExchangesWithoutWords) {
                               {6, "Anna", "you"},
                               {7, "Bob", "😂"},
                               {8, "Bob", "😂"}});
-  const Sessions sessions = make_sessions(log, {"Bob"}, options);
+  const MadeSessions sessions = all_sessions(log, {"Bob"}, options);
   EXPECT_THAT(sessions.list[0].windows[0].messages,
               ElementsAre(Message{"system", "You are Bob."}, Message{"user", "hi"}, Message{"assistant", "ho"},
                           Message{"user", "😂"}, Message{"assistant", "what?"}));
@@ -134,7 +135,7 @@ TEST(Windows, SystemPromptAndExchangesWithoutWords) {
   EXPECT_EQ(sessions.dropped[static_cast<std::size_t>(Drop::kOnlySigns)], 3u);
   EXPECT_EQ(sessions.used, 4u);
   options.only_words = false;
-  EXPECT_EQ(make_sessions(log, {"Bob"}, options).used, 9u);
+  EXPECT_EQ(all_sessions(log, {"Bob"}, options).used, 9u);
 }
 
 Conversation talk(const std::string& question, const std::string& answer) {
@@ -145,11 +146,12 @@ const std::string kStory =
     "Yesterday we walked along the river until the old mill, had two beers there and talked about the summer house.";
 
 TEST(NearDuplicates, ExactNearAndDifferent) {
-  NearDuplicates seen({});
+  ConversationStore store;
+  NearDuplicates seen(store, {});
   const Conversation first = talk("What did you do?", kStory);
-  seen.add(seen.fingerprint(first), first, 1);
+  seen.add(seen.fingerprint(first), store.add(first), 1);
   using Found = NearDuplicates::Found;
-  const auto find = [&](const Conversation& c, std::uint64_t group) {
+  const auto find = [&](const Conversation& c, std::uint32_t group) {
     return seen.find(seen.fingerprint(c), c, group);
   };
   EXPECT_EQ(find(first, 2), Found::kSame);
@@ -176,8 +178,9 @@ TEST(NearDuplicates, AgreesWithTheFullComparison) {
     Conversation b = a;
     std::string& text = b.messages[1].content;
     for (std::uint64_t change = rng.below(8); change > 0; --change) text[rng.below(text.size())] = '#';
-    NearDuplicates seen({0.8, rng.next_u64()});
-    seen.add(seen.fingerprint(a), a, 1);
+    ConversationStore store;
+    NearDuplicates seen(store, {0.8, rng.next_u64()});
+    seen.add(seen.fingerprint(a), store.add(a), 1);
     const bool found = seen.find(seen.fingerprint(b), b, 2) != NearDuplicates::Found::kNothing;
     const double similarity = shingle_similarity(a, b);
     if (similarity < 0.8) {
@@ -202,34 +205,40 @@ MessageSession session(std::int64_t time, std::vector<Conversation> conversation
   return made;
 }
 
+std::vector<Conversation> conversations_of(const SessionPool& pool, const std::vector<std::uint32_t>& numbers) {
+  std::vector<Conversation> list;
+  for (const std::uint32_t number : numbers) list.push_back(pool.conversations()[number]);
+  return list;
+}
+
 TEST(Split, DropsRepetitionsAndHoldsOutTheLastSessions) {
-  std::vector<MessageSession> sessions;
+  SessionPool pool;
   for (int s = 0; s < 20; ++s) {
     const std::string subject = "subject number " + std::to_string(s * 7919);
-    sessions.push_back(session(100 - s, {talk("What about " + subject + "?", "I like it: " + subject + subject)}));
+    pool.add(session(100 - s, {talk("What about " + subject + "?", "I like it: " + subject + subject)}));
   }
-  sessions.push_back(session(200, {talk("What did you do?", kStory), talk("fresh", "words of the last session")}));
-  sessions.push_back(session(0, {talk("what did you do", kStory)}));
-  sessions.push_back(session(300, {talk("fresh", "words of the last session")}));
-  const DatasetSplit split = split_sessions(sessions, {0.1, true});
+  pool.add(session(200, {talk("What did you do?", kStory), talk("fresh", "words of the last session")}));
+  pool.add(session(0, {talk("what did you do", kStory)}));
+  pool.add(session(300, {talk("fresh", "words of the last session")}));
+  const DatasetSplit split = split_sessions(pool, {0.1, true});
   EXPECT_EQ(split.near_repeated, 1u);
   EXPECT_EQ(split.repeated, 1u);
   EXPECT_EQ(split.dropped[static_cast<std::size_t>(Drop::kRepeated)], 2u);
   EXPECT_EQ(split.sessions, 22u);
   EXPECT_EQ(split.train.size(), 20u);
   ASSERT_EQ(split.valid.size(), 2u);
-  EXPECT_EQ(split.valid[1].messages[1].content, "words of the last session");
-  EXPECT_EQ(split.train[0].messages[1].content, kStory);
+  EXPECT_EQ(conversations_of(pool, split.valid)[1].messages[1].content, "words of the last session");
+  EXPECT_EQ(conversations_of(pool, split.train)[0].messages[1].content, kStory);
 }
 
 TEST(Split, NothingLeaksEvenWithDuplicatesKept) {
-  std::vector<MessageSession> sessions;
-  for (int s = 0; s < 10; ++s) sessions.push_back(session(s, {talk("What did you do?", kStory)}));
-  sessions.push_back(session(20, {talk("and", "something new at the end")}));
-  const DatasetSplit split = split_sessions(sessions, {0.3, false});
+  SessionPool pool;
+  for (int s = 0; s < 10; ++s) pool.add(session(s, {talk("What did you do?", kStory)}));
+  pool.add(session(20, {talk("and", "something new at the end")}));
+  const DatasetSplit split = split_sessions(pool, {0.3, false});
   EXPECT_EQ(split.train.size(), 8u);
   ASSERT_EQ(split.valid.size(), 1u);
-  EXPECT_EQ(split.valid[0].messages[0].content, "and");
+  EXPECT_EQ(conversations_of(pool, split.valid)[0].messages[0].content, "and");
   EXPECT_EQ(split.repeated, 2u);
 }
 
@@ -242,7 +251,10 @@ TEST(Split, AMessageInAKeptWindowIsNotDropped) {
     window.end = w + 2;
     overlapping.windows.push_back(window);
   }
-  const DatasetSplit split = split_sessions({session(0, {talk("question 0", kStory)}), overlapping}, {0, true});
+  SessionPool pool;
+  pool.add(session(0, {talk("question 0", kStory)}));
+  pool.add(overlapping);
+  const DatasetSplit split = split_sessions(pool, {0, true});
   EXPECT_EQ(split.repeated, 1u);
   EXPECT_EQ(split.dropped[static_cast<std::size_t>(Drop::kRepeated)], 2u);  // only the first of its two exchanges
   EXPECT_EQ(split.train.size(), 2u);

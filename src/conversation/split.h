@@ -9,9 +9,37 @@
 #include <cstdint>
 #include <vector>
 
+#include "conversation/conversation_store.h"
 #include "conversation/windows.h"
 
 namespace attune {
+
+// Sessions by the hundred thousand: their words lie in a store, and of the rest only numbers are kept.
+class SessionPool {
+ public:
+  struct Window {
+    std::uint32_t begin, end;  // exchanges of the session
+  };
+  struct Session {
+    std::int64_t time;                // of its first message
+    std::uint32_t window, windows;    // the first, and how many; as in conversations()
+    std::size_t exchange, exchanges;  // likewise of the messages in each exchange
+  };
+
+  void add(const MessageSession& session);
+  const std::vector<Session>& sessions() const { return sessions_; }
+  const ConversationStore& conversations() const { return conversations_; }
+  const Window& window(std::uint32_t number) const { return windows_[number]; }
+  std::uint32_t messages(const Session& session, std::size_t exchange) const {
+    return messages_[session.exchange + exchange];
+  }
+
+ private:
+  std::vector<Session> sessions_;
+  std::vector<Window> windows_;  // of conversation 0, 1, ...
+  std::vector<std::uint32_t> messages_;
+  ConversationStore conversations_;
+};
 
 struct SplitOptions {
   double valid_share = 0.05;    // of the sessions, [0, 0.5]
@@ -20,12 +48,12 @@ struct SplitOptions {
 };
 
 struct DatasetSplit {
-  std::vector<Conversation> train, valid;         // in order of time
+  std::vector<std::uint32_t> train, valid;        // conversations of the pool, in order of time
   std::uint64_t sessions = 0;                     // that have a conversation left
   std::uint64_t repeated = 0, near_repeated = 0;  // conversations left out
   DropCounts dropped{};  // their messages that no other conversation has: kRepeated, kNearRepeated
 };
 
-DatasetSplit split_sessions(std::vector<MessageSession> sessions, const SplitOptions& options);
+DatasetSplit split_sessions(const SessionPool& pool, const SplitOptions& options);
 
 }  // namespace attune

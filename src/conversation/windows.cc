@@ -93,12 +93,12 @@ std::optional<Drop> wordless(const Turn& question, const Turn& answer) {
   return std::nullopt;
 }
 
-// Adds the windows of the messages between two pauses.
-void add_session(const MessageRange& messages, const Speakers& speakers, const WindowOptions& options,
-                 Sessions& sessions) {
+// The windows of the messages between two pauses.
+MessageSession session_of(const MessageRange& messages, const Speakers& speakers, const WindowOptions& options,
+                          SessionCounts& counts) {
   std::vector<Turn> turns = turns_of(messages, speakers);
   const auto leave_out = [&](const Turn& turn, Drop reason) {
-    sessions.dropped[static_cast<std::size_t>(reason)] += turn.messages;
+    counts.dropped[static_cast<std::size_t>(reason)] += turn.messages;
   };
   if (!turns.empty() && !turns.back().assistant) {
     leave_out(turns.back(), Drop::kUnanswered);
@@ -118,11 +118,11 @@ void add_session(const MessageRange& messages, const Speakers& speakers, const W
       continue;
     }
     session.exchanges.push_back(question.messages + answer.messages);
-    sessions.used += session.exchanges.back();
+    counts.used += session.exchanges.back();
     kept.push_back(std::move(question));
     kept.push_back(std::move(answer));
   }
-  if (kept.empty()) return;
+  if (kept.empty()) return session;
   for (const auto& [begin, end] : divide(session.exchanges.size(), options)) {
     Window window;
     window.begin = begin;
@@ -133,21 +133,22 @@ void add_session(const MessageRange& messages, const Speakers& speakers, const W
     }
     session.windows.push_back(std::move(window));
   }
-  sessions.list.push_back(std::move(session));
+  return session;
 }
 
 }  // namespace
 
-Sessions make_sessions(const ChatLog& log, const std::vector<std::string>& me, const WindowOptions& options) {
-  Sessions sessions;
+SessionCounts make_sessions(const ChatLog& log, const std::vector<std::string>& me, const WindowOptions& options,
+                            const std::function<void(const MessageSession&)>& visit) {
+  SessionCounts counts;
   const Speakers speakers = speakers_of(log, me);
   const MessageList& messages = log.messages;
   const auto senders = messages.senders();
   const bool speaks = std::any_of(senders.begin(), senders.end(),
                                   [&](const auto& sender) { return speakers.me.contains(sender.first); });
   if (!speaks) {
-    sessions.dropped[static_cast<std::size_t>(Drop::kWithoutMe)] = messages.size();
-    return sessions;
+    counts.dropped[static_cast<std::size_t>(Drop::kWithoutMe)] = messages.size();
+    return counts;
   }
   std::size_t known = 0;  // of log.sessions: those that have begun
   for (std::size_t begin = 0, end; begin < messages.size(); begin = end) {
@@ -157,9 +158,10 @@ Sessions make_sessions(const ChatLog& log, const std::vector<std::string>& me, c
       const bool pause = std::abs(messages[end].time - messages[end - 1].time) >= options.session_gap;
       if (pause && log.sessions.empty()) break;
     }
-    add_session(MessageRange(messages, begin, end), speakers, options, sessions);
+    const MessageSession session = session_of(MessageRange(messages, begin, end), speakers, options, counts);
+    if (!session.windows.empty()) visit(session);
   }
-  return sessions;
+  return counts;
 }
 
 }  // namespace attune

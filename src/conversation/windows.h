@@ -15,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,13 +44,14 @@ struct MessageSession {
   std::vector<Window> windows;
 };
 
-struct Sessions {
-  std::vector<MessageSession> list;  // in the order of the log; only sessions with a window
-  std::uint64_t used = 0;            // messages that are in a window
-  DropCounts dropped{};              // kUnprompted, kUnanswered, kWithoutMe, kOnlyLinks, kOnlySigns
+struct SessionCounts {
+  std::uint64_t used = 0;  // messages that are in a window
+  DropCounts dropped{};    // kUnprompted, kUnanswered, kWithoutMe, kOnlyLinks, kOnlySigns
 };
 
-// `me` holds the names (as in the log) that are the assistant.
-Sessions make_sessions(const ChatLog& log, const std::vector<std::string>& me, const WindowOptions& options);
+// Calls visit(session) for every session with a window, in the order of the log. `me` holds the names (as in the log)
+// that are the assistant.
+SessionCounts make_sessions(const ChatLog& log, const std::vector<std::string>& me, const WindowOptions& options,
+                            const std::function<void(const MessageSession&)>& visit);
 
 }  // namespace attune

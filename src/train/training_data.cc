@@ -177,7 +177,7 @@ class Loader {
       if (!recipe_.train.assistant_only_loss) std::fill(row.mask.begin(), row.mask.end(), std::uint8_t{1});
       append_row(to, row, recipe_.train.max_length);
       digest_.update(to_json_line(to_json(conversations[i])) + "\n");
-      repetitions_.check(std::move(conversations[i]), held_out, batch_[i].where, data_.problems);
+      repetitions_.check(conversations[i], held_out, batch_[i].where, data_.problems);
       ++encoded_;
     }
     if (!held_out) trained_rows_ += to.rows() - before;
