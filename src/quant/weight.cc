@@ -13,20 +13,6 @@ namespace {
 
 constexpr std::int64_t kScaleGroup = 128;  // blocks whose scales are expanded at a time
 
-// The f32 scales of blocks [begin, begin + count). Two roundings, as bitsandbytes does it: never a fused
-// multiply-add.
-void expand_scales(float* scales, const WeightMatrix& weight, std::int64_t begin, std::int64_t count) {
-  if (weight.absmax != nullptr) {
-    std::copy_n(weight.absmax + begin, count, scales);
-    return;
-  }
-  for (std::int64_t b = begin; b < begin + count; ++b) {
-    const float product =
-        weight.nested_map[weight.absmax_codes[b]] * weight.nested_absmax[b / kNf4NestedBlock];
-    *scales++ = product + weight.nested_offset;
-  }
-}
-
 // Elements [begin, end) of block `block`, which may be the short last one.
 template <typename Out>
 void decode_partial(Out* out, const WeightMatrix& weight, std::int64_t block, std::int64_t begin,
@@ -37,7 +23,7 @@ void decode_partial(Out* out, const WeightMatrix& weight, std::int64_t block, st
   std::memcpy(codes.data(), static_cast<const std::uint8_t*>(weight.data) + first_byte,
               static_cast<std::size_t>(std::min<std::int64_t>(stored, kNf4Block / 2)));
   float scale;
-  expand_scales(&scale, weight, block, 1);
+  nf4_scales(&scale, weight, block, 1);
   std::array<Out, kNf4Block> values;
   decode_nf4_blocks(values.data(), codes.data(), &scale, 1);
   std::copy(values.begin() + begin, values.begin() + end, out);
@@ -58,7 +44,7 @@ void decode_nf4(Out* out, const WeightMatrix& weight, std::int64_t begin, std::i
   while (end - begin >= kNf4Block) {
     const std::int64_t block = begin / kNf4Block;
     const std::int64_t count = std::min(kScaleGroup, (end - begin) / kNf4Block);
-    expand_scales(scales.data(), weight, block, count);
+    nf4_scales(scales.data(), weight, block, count);
     decode_nf4_blocks(out, codes + block * (kNf4Block / 2), scales.data(), count);
     out += count * kNf4Block;
     begin += count * kNf4Block;
@@ -112,12 +98,42 @@ std::size_t WeightMatrix::bytes() const {
   return codes + static_cast<std::size_t>(blocks + 4 * nf4_nested_blocks(blocks));
 }
 
+// Two roundings, as bitsandbytes does it: never a fused multiply-add.
+void nf4_scales(float* scales, const WeightMatrix& weight, std::int64_t begin, std::int64_t count) {
+  if (weight.absmax != nullptr) {
+    std::copy_n(weight.absmax + begin, count, scales);
+    return;
+  }
+  for (std::int64_t b = begin; b < begin + count; ++b) {
+    const float product =
+        weight.nested_map[weight.absmax_codes[b]] * weight.nested_absmax[b / kNf4NestedBlock];
+    *scales++ = product + weight.nested_offset;
+  }
+}
+
 void decode_rows(TensorView out, const WeightMatrix& weight, std::int64_t begin) {
   assert(out.columns() == weight.columns && begin >= 0 && begin + out.rows() <= weight.rows);
   if (out.dtype == DType::kF32) {
     decode(out.as<float>(), weight, begin, out.rows());
   } else {
     decode(out.as<bf16>(), weight, begin, out.rows());
+  }
+}
+
+void decode_span(float* out, const WeightMatrix& weight, std::int64_t row, std::int64_t column, std::int64_t count) {
+  assert(column >= 0 && column + count <= weight.columns && row >= 0 && row < weight.rows);
+  const std::int64_t begin = row * weight.columns + column;
+  switch (weight.format) {
+    case WeightFormat::kF32:
+      return convert(out, static_cast<const float*>(weight.data) + begin, count);
+    case WeightFormat::kBF16:
+      return convert(out, static_cast<const bf16*>(weight.data) + begin, count);
+    case WeightFormat::kF16:
+      return convert(out, static_cast<const f16*>(weight.data) + begin, count);
+    case WeightFormat::kNF4:
+      return decode_nf4(out, weight, begin, begin + count);
+    case WeightFormat::kInt8:
+      return scale_int8(out, static_cast<const std::int8_t*>(weight.data) + begin, weight.row_scales[row], count);
   }
 }
 

@@ -29,6 +29,7 @@ struct WeightMatrix {
   const float* nested_map = nullptr;  // 256 entries
   float nested_offset = 0.0f;
   const float* row_scales = nullptr;  // kInt8
+  bool int8_products = false;  // with f32 activations, multiply in 8-bit integers (ops/int8_gemm.h)
 
   std::size_t bytes() const;  // everything stored: codes and scales
 };
@@ -36,5 +37,11 @@ struct WeightMatrix {
 // Expands rows [begin, begin + out.rows()) into out [count, columns] f32 or bf16 (rounded to nearest even).
 // One thread; callers split the rows. Thread-safe.
 void decode_rows(TensorView out, const WeightMatrix& weight, std::int64_t begin);
+
+// The same for `count` elements of one row from `column` on, in f32.
+void decode_span(float* out, const WeightMatrix& weight, std::int64_t row, std::int64_t column, std::int64_t count);
+
+// The f32 scales of the kNF4 blocks [begin, begin + count).
+void nf4_scales(float* scales, const WeightMatrix& weight, std::int64_t begin, std::int64_t count);
 
 }  // namespace attune
