@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -79,6 +80,7 @@ HWY_EXPORT(sum_of_squares_range);
 
 void adamw_step(TensorView parameter, TensorView gradient, TensorView first_moment, TensorView second_moment,
                 const AdamWParams& params) {
+  const OpTimer timer(OpFamily::kOptimizer);
   const char* where = "adamw_step";
   require_f32(where, {parameter, gradient, first_moment, second_moment});
   require_equal_size(where, {parameter, gradient, first_moment, second_moment});
@@ -103,6 +105,7 @@ void adamw_step(TensorView parameter, TensorView gradient, TensorView first_mome
 }
 
 double sum_of_squares(TensorView x) {
+  const OpTimer timer(OpFamily::kOptimizer);
   require_f32("sum_of_squares", {x});
   constexpr std::int64_t kParts = 256;
   std::array<double, kParts> sums{};

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ops/attention_blocks.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 #include "ops/scratch.h"
 
@@ -178,6 +179,7 @@ AttentionShape attention_shape(const char* where, TensorView q, TensorView k, Te
 
 void attention_forward(TensorView out, TensorView log_sum_exp, TensorView q, TensorView k, TensorView v,
                        std::span<const std::int32_t> sequence_starts, const AttentionParams& params) {
+  const OpTimer timer(OpFamily::kAttention);
   const char* where = "attention_forward";
   const AttentionShape shape = attention_shape(where, q, k, v, sequence_starts, params);
   require_activations(where, {out, q});

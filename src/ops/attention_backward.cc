@@ -1,10 +1,14 @@
-// Attention backward in two passes that recompute the probabilities from the log-sum-exp: one task per block
-// of keys sums dk and dv, one per block of queries sums dq. Five products would do instead of seven if both
-// were one pass, but then dq, summed over key blocks, would need f32 memory of the whole sequence and tasks
-// that wait for each other.
+// Attention backward from probabilities that are recomputed from the log-sum-exp. One pass of five products, a task for
+// every sequence and key head, sums dk, dv and dq together; dq is summed over key blocks and so must be f32. Where dq is
+// narrower, or there are too few such tasks for the threads, two passes of seven products do: one task per block of keys
+// sums dk and dv, one per block of queries sums dq. Both add the same terms in the same order: their bits are equal.
+#include <omp.h>
+
 #include <limits>
+#include <type_traits>
 
 #include "ops/attention_blocks.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 #include "ops/scratch.h"
 
@@ -118,10 +122,23 @@ HWY_INLINE Columns gradient_panel(const BackwardTiles& t, const AttentionShape& 
   return {low, high};
 }
 
-// dk and dv of the keys of one run.
+// dq of a tile of queries, which is f32, receives what the tile of keys in t.keys adds to it.
+HWY_INLINE void add_query_gradients(const BackwardTiles& t, float* dq, std::int64_t query_row, std::int64_t queries,
+                                    std::int64_t keys, std::int64_t size, std::int64_t width) {
+  float* const sums = t.first_sum + kTile * width;  // behind dk
+  copy_rows(sums, width, dq, query_row, queries, size, 1.0f);
+  for (std::int64_t r = 0; r < queries; r += kPanel) {
+    multiply_panel(sums + r * width, width, {t.dscores + r * kTile, kTile, 1}, t.keys, width,
+                   std::min(kPanel, queries - r), width, keys, true);
+  }
+  write_rows(dq, query_row, sums, width, queries, size, 1.0f);
+}
+
+// dk and dv of the keys of one run; with `with_queries` also what these keys add to dq, which is then complete (and
+// scaled) for the queries of the run itself. Runs of a sequence then come in order.
 template <typename T>
-void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
-              std::int64_t key_head) {
+void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Run& run, std::int64_t key_head,
+              bool with_queries) {
   const std::int64_t size = shape.head_size, width = round_up_to_lanes(size), keys = run.end - run.begin;
   const std::int64_t query_row = shape.query_heads * size, key_row = shape.key_heads * size;
   const BackwardTiles t = backward_tiles(width);
@@ -155,6 +172,16 @@ void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Ru
         multiply_panel(dk + c * width, width, {t.dscores + corner, 1, kTile}, t.queries + low * width, width,
                        rows, width, high - low, true);
       }
+      if constexpr (std::is_same_v<T, float>) {
+        if (with_queries) add_query_gradients(t, g.dq.as<float>() + offset, query_row, queries, keys, size, width);
+      }
+    }
+  }
+  if constexpr (std::is_same_v<T, float>) {
+    const std::int64_t head = key_head * shape.group();
+    for (std::int64_t token = run.begin; with_queries && token < run.end; ++token) {
+      float* const dq = g.dq.as<float>() + token * query_row + head * size;
+      for (std::int64_t i = 0; i < shape.group() * size; ++i) dq[i] *= shape.scale;
     }
   }
   const std::int64_t offset = run.begin * key_row + key_head * size;
@@ -233,9 +260,22 @@ void attention_delta_tokens(const AttentionGradients& g, const AttentionShape& s
 void attention_backward_keys(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
                              std::int64_t key_head) {
   if (g.q.dtype == DType::kF32) {
-    keys_run<float>(g, shape, run, key_head);
+    keys_run<float>(g, shape, run, key_head, false);
   } else {
-    keys_run<bf16>(g, shape, run, key_head);
+    keys_run<bf16>(g, shape, run, key_head, false);
+  }
+}
+
+// All gradients of one sequence and key head in one pass; f32 only.
+void attention_backward_sequence(const AttentionGradients& g, const AttentionShape& shape, std::int64_t first,
+                                 std::int64_t last, std::int64_t key_head) {
+  const std::int64_t query_row = shape.query_heads * shape.head_size, group = shape.group() * shape.head_size;
+  for (std::int64_t token = first; token < last; ++token) {
+    set_zero(g.dq.as<float>() + token * query_row + key_head * group, group);
+  }
+  for (std::int64_t block = first / kTile; block * kTile < last; ++block) {
+    const Run run{std::max(block * kTile, first), std::min((block + 1) * kTile, last), first, last};
+    keys_run<float>(g, shape, run, key_head, true);
   }
 }
 
@@ -258,11 +298,24 @@ namespace attune {
 
 HWY_EXPORT(attention_delta_tokens);
 HWY_EXPORT(attention_backward_keys);
+HWY_EXPORT(attention_backward_sequence);
 HWY_EXPORT(attention_backward_queries);
+
+namespace {
+
+// Whether one task per sequence and key head keeps all threads busy: equal shares of one length, or many.
+bool enough_sequences(const AttentionShape& shape) {
+  const std::int64_t tasks = (static_cast<std::int64_t>(shape.starts.size()) - 1) * shape.key_heads;
+  const std::int64_t threads = omp_get_max_threads();
+  return tasks >= 4 * threads || (shape.starts.size() == 2 && tasks % threads == 0);
+}
+
+}  // namespace
 
 void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q,
                         TensorView k, TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
                         std::span<const std::int32_t> sequence_starts, const AttentionParams& params) {
+  const OpTimer timer(OpFamily::kAttention);
   const char* where = "attention_backward";
   const AttentionShape shape = attention_shape(where, q, k, v, sequence_starts, params);
   require_activations(where, {q, dq, dk, dv, dout, out});
@@ -277,6 +330,15 @@ void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView 
                   [&](std::int64_t begin, std::int64_t end) {
                     HWY_DYNAMIC_DISPATCH(attention_delta_tokens)(g, shape, begin, end);
                   });
+  if (q.dtype == DType::kF32 && enough_sequences(shape)) {
+    const auto sequences = static_cast<std::int64_t>(shape.starts.size()) - 1;
+    parallel_tasks(sequences * shape.key_heads, [&](std::int64_t task) {
+      const auto sequence = static_cast<std::size_t>(task / shape.key_heads);
+      HWY_DYNAMIC_DISPATCH(attention_backward_sequence)
+      (g, shape, shape.starts[sequence], shape.starts[sequence + 1], task % shape.key_heads);
+    });
+    return;
+  }
   // Early keys are seen by more queries.
   parallel_tasks(shape.blocks() * shape.key_heads, [&](std::int64_t task) {
     for_runs(shape, task / shape.key_heads, [&](const Run& run) {

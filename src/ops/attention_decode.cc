@@ -5,6 +5,7 @@
 
 #include "ops/attention.h"
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 #include "ops/scratch.h"
 
@@ -121,6 +122,7 @@ HWY_EXPORT(attention_decode_join);
 
 void attention_decode(TensorView out, TensorView q, TensorView cached_keys, TensorView cached_values,
                       std::int64_t length, const AttentionParams& params) {
+  const OpTimer timer(OpFamily::kAttention);
   const char* where = "attention_decode";
   require_activations(where, {out, q, cached_keys, cached_values});
   require(q.shape.rank == 2 && out.shape == q.shape, where, "out, q [H, D]");

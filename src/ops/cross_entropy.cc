@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -110,6 +111,7 @@ namespace attune {
 HWY_EXPORT(cross_entropy_rows);
 
 void cross_entropy(TensorView losses, TensorView logits, TensorView dlogits, TensorView targets) {
+  const OpTimer timer(OpFamily::kHeadLoss);
   const char* where = "cross_entropy";
   require_f32(where, {losses, logits});
   if (logits.elements() == 0) return;

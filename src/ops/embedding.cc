@@ -3,6 +3,7 @@
 #include "ops/embedding.h"
 
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -96,6 +97,7 @@ void require_ids(const char* where, TensorView ids, std::int64_t tokens, std::in
 }  // namespace
 
 void embedding_forward(TensorView out, TensorView ids, TensorView table) {
+  const OpTimer timer(OpFamily::kEmbedding);
   const char* where = "embedding_forward";
   require_activations(where, {out});
   require(table.dtype == DType::kF32 || table.dtype == DType::kBF16 || table.dtype == DType::kF16, where,
@@ -109,6 +111,7 @@ void embedding_forward(TensorView out, TensorView ids, TensorView table) {
 }
 
 void embedding_backward(TensorView dtable, TensorView dout, TensorView ids) {
+  const OpTimer timer(OpFamily::kEmbedding);
   const char* where = "embedding_backward";
   require_activations(where, {dout});
   require_f32(where, {dtable});

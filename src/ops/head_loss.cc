@@ -5,6 +5,7 @@
 
 #include "ops/cross_entropy.h"
 #include "ops/linear.h"
+#include "ops/op_time.h"
 
 namespace attune {
 namespace {
@@ -20,6 +21,7 @@ struct Gradients {
 
 HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, const WeightMatrix& weight,
              TensorView targets, const HeadLossScratch& scratch) {
+  const OpTimer timer(OpFamily::kHeadLoss);
   const std::int64_t tokens = x.rows(), chunk = scratch.rows.rows();
   const std::size_t row_bytes = static_cast<std::size_t>(x.columns()) * size_of(x.dtype);
   const std::int32_t* const target_of = targets.as<std::int32_t>();

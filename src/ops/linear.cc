@@ -1,8 +1,13 @@
 #include "ops/linear.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/error.h"
+#include "ops/gemm.h"
+#include "ops/int8_gemm.h"
+#include "ops/matvec.h"
+#include "ops/op_time.h"
 
 namespace attune {
 namespace {
@@ -37,6 +42,17 @@ void for_each_tile(const WeightMatrix& weight, DType act, TensorView tile, F pro
   }
 }
 
+// c = (or +=) a times the weight, in the orientation given, plus the low-rank product.
+void multiply(const Matrix& c, const Matrix& a, const WeightMatrix& weight, bool transposed, GradientMode mode,
+              const LowRankTerm* low_rank, TensorView tile) {
+  std::array<GemmTerm, 2> terms;
+  terms[0] = {a, false, RightOperand::of(weight, transposed)};
+  if (low_rank != nullptr) {
+    terms[1] = {low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
+  }
+  gemm(c, std::span(terms).first(low_rank == nullptr ? 1 : 2), mode == GradientMode::kAccumulate, tile);
+}
+
 template <typename T>
 void add_bias(T* y, std::int64_t tokens, std::int64_t outputs, const float* bias) {
 #pragma omp parallel for schedule(static)
@@ -66,12 +82,33 @@ void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t
 
 }  // namespace
 
-void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
-                    GradientMode mode) {
+// The same in 8-bit integers; the low-rank product stays in f32.
+void multiply_int8(TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, GradientMode mode,
+                   const LowRankTerm* low_rank, TensorView tile) {
   const bool accumulate = mode == GradientMode::kAccumulate;
-  for_each_tile(weight, x.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
-    matmul_bt(Matrix(y).column_block(begin, rows.rows), x, rows, 1.0f, accumulate);
-  });
+  if (transposed) int8_forward(c, a, weight, accumulate, tile);
+  else int8_backward_input(c, a, weight, accumulate, tile);
+  if (low_rank == nullptr) return;
+  const GemmTerm term{low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
+  gemm(c, {&term, 1}, true, tile);
+}
+
+bool linear_takes_low_rank(DType act) { return act == DType::kF32 && gemm_is_fastest(); }
+
+void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
+                    GradientMode mode, const LowRankTerm* low_rank) {
+  const OpTimer timer(OpFamily::kLinears);
+  const bool accumulate = mode == GradientMode::kAccumulate;
+  const bool done = x.rows() == 1 && low_rank == nullptr && multiply_vector(y, x, weight, accumulate);
+  if (!done && weight.int8_products && x.dtype == DType::kF32) {
+    multiply_int8(y, x, weight, true, mode, low_rank, tile);
+  } else if (!done && linear_takes_low_rank(x.dtype)) {
+    multiply(y, x, weight, true, mode, low_rank, tile);
+  } else if (!done) {
+    for_each_tile(weight, x.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
+      matmul_bt(Matrix(y).column_block(begin, rows.rows), x, rows, 1.0f, accumulate);
+    });
+  }
   if (bias.empty()) return;
   if (y.dtype == DType::kF32) {
     add_bias(y.as<float>(), y.rows(), y.columns(), bias.as<float>());
@@ -81,7 +118,10 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
 }
 
 void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                           TensorView tile) {
+                           TensorView tile, const LowRankTerm* low_rank) {
+  const OpTimer timer(OpFamily::kLinears);
+  if (weight.int8_products && dy.dtype == DType::kF32) return multiply_int8(dx, dy, weight, false, mode, low_rank, tile);
+  if (linear_takes_low_rank(dy.dtype)) return multiply(dx, dy, weight, false, mode, low_rank, tile);
   for_each_tile(weight, dy.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
     const bool accumulate = mode == GradientMode::kAccumulate || begin > 0;
     matmul(dx, Matrix(dy).column_block(begin, rows.rows), rows, 1.0f, accumulate);
@@ -89,6 +129,7 @@ void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, cons
 }
 
 void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x) {
+  const OpTimer timer(OpFamily::kLinears);
   if (!dweight.empty()) matmul_at(dweight, dy, x, 1.0f, true);
   if (dbias.empty()) return;
   if (dy.dtype == DType::kF32) {

@@ -15,13 +15,23 @@ namespace attune {
 // fewer, larger products; kTileRows is where the products of this size reach their full speed.
 inline constexpr std::int64_t kTileRows = 512;
 
+// A second, low-rank product that joins the first in one pass over the result: hidden [N, R] act times `factor` f32,
+// [outputs, R] transposed in the forward product and [R, inputs] in the backward one, times scale.
+struct LowRankTerm {
+  TensorView hidden, factor;
+  float scale = 1.0f;
+};
+
+// Whether products of this type take a LowRankTerm; elsewhere lora.cc makes a product of its own.
+bool linear_takes_low_rank(DType act);
+
 // y [N, outputs] (act, or f32), x [N, inputs] act, bias [outputs] f32 or empty. `tile` is scratch: act, one dimension.
 void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
-                    GradientMode mode = GradientMode::kOverwrite);
+                    GradientMode mode = GradientMode::kOverwrite, const LowRankTerm* low_rank = nullptr);
 
 // dx [N, inputs] act = (or +=) dy W; dy [N, outputs] act.
 void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                           TensorView tile);
+                           TensorView tile, const LowRankTerm* low_rank = nullptr);
 
 // dweight [outputs, inputs] f32 += dy^T x; dbias [outputs] f32 += column sums of dy. Empty views are skipped.
 void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "ops/matmul.h"
+#include "ops/op_time.h"
 
 namespace attune {
 namespace {
@@ -29,6 +30,7 @@ TensorView first_rows_of(TensorView scratch, std::int64_t rows, std::int64_t col
 }  // namespace
 
 void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams& params, const LoraScratch& scratch) {
+  const OpTimer timer(OpFamily::kLora);
   TensorView input = x;
   if (params.dropout > 0) {
     input = first_rows_of(scratch.input, x.rows(), x.columns());
@@ -39,12 +41,14 @@ void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams
 
 void lora_forward(TensorView y, TensorView hidden, TensorView x, TensorView a, TensorView b, const LoraParams& params,
                   const LoraScratch& scratch) {
+  const OpTimer timer(OpFamily::kLora);
   lora_hidden(hidden, x, a, params, scratch);
   matmul_bt(y, hidden, in_act(b, x.dtype, scratch.pair, a.elements()), params.scale, true);
 }
 
 void lora_backward(TensorView dx, TensorView da, TensorView db, TensorView dy, TensorView x, TensorView hidden,
                    TensorView a, TensorView b, const LoraParams& params, const LoraScratch& scratch) {
+  const OpTimer timer(OpFamily::kLora);
   const Matrix a_act = in_act(a, x.dtype, scratch.pair, 0);
   const Matrix b_act = in_act(b, x.dtype, scratch.pair, a.elements());
   const TensorView dhidden = first_rows_of(scratch.dhidden, hidden.rows(), hidden.columns());
@@ -63,6 +67,37 @@ void lora_backward(TensorView dx, TensorView da, TensorView db, TensorView dy, T
     if (!da.empty()) matmul_at(da, dhidden, x, 1.0f, true);
     matmul(dx, dhidden, a_act, 1.0f, true);
   }
+}
+
+void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const WeightMatrix& weight, TensorView bias,
+                         TensorView tile, GradientMode mode, TensorView a, TensorView b, const LoraParams& params,
+                         const LoraScratch& scratch) {
+  if (linear_takes_low_rank(x.dtype) && x.rows() > 1) {  // one token has a kernel of its own
+    lora_hidden(hidden, x, a, params, scratch);
+    const LowRankTerm pair{hidden, b, params.scale};
+    linear_forward(y, x, weight, bias, tile, mode, &pair);
+  } else {
+    linear_forward(y, x, weight, bias, tile, mode);
+    lora_forward(y, hidden, x, a, b, params, scratch);
+  }
+}
+
+void lora_linear_backward(TensorView dx, GradientMode mode, TensorView da, TensorView db, TensorView dy, TensorView x,
+                          TensorView hidden, const WeightMatrix& weight, TensorView tile, TensorView a, TensorView b,
+                          const LoraParams& params, const LoraScratch& scratch) {
+  if (!linear_takes_low_rank(dy.dtype) || params.dropout > 0) {  // dropout's mask lies between dx and the pair
+    linear_backward_input(dx, mode, dy, weight, tile);
+    return lora_backward(dx, da, db, dy, x, hidden, a, b, params, scratch);
+  }
+  const TensorView dhidden = first_rows_of(scratch.dhidden, hidden.rows(), hidden.columns());
+  {
+    const OpTimer timer(OpFamily::kLora);
+    matmul(dhidden, dy, b, params.scale);
+    if (!db.empty()) matmul_at(db, dy, hidden, params.scale, true);
+    if (!da.empty()) matmul_at(da, dhidden, x, 1.0f, true);
+  }
+  const LowRankTerm pair{dhidden, a, 1.0f};
+  linear_backward_input(dx, mode, dy, weight, tile, &pair);
 }
 
 }  // namespace attune

@@ -1,6 +1,7 @@
 // The low-rank pair beside a linear layer (Hu et al., 2021): y += scale * dropout(x) A^T B^T.
 #pragma once
 
+#include "ops/linear.h"
 #include "ops/noise.h"
 #include "tensor/tensor.h"
 
@@ -28,5 +29,16 @@ void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams
 // da [R, inputs] and db [outputs, R] f32 accumulate (empty: skipped); dx [N, inputs] act accumulates.
 void lora_backward(TensorView dx, TensorView da, TensorView db, TensorView dy, TensorView x, TensorView hidden,
                    TensorView a, TensorView b, const LoraParams& params, const LoraScratch& scratch);
+
+// A linear layer with its pair, in as few passes over its large operands as the processor's product allows:
+// y = (or +=) x W^T + bias + the pair, as linear_forward and lora_forward define them.
+void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const WeightMatrix& weight, TensorView bias,
+                         TensorView tile, GradientMode mode, TensorView a, TensorView b, const LoraParams& params,
+                         const LoraScratch& scratch);
+
+// The gradients of both: dx = (or +=) as linear_backward_input and lora_backward give it, da and db accumulate.
+void lora_linear_backward(TensorView dx, GradientMode mode, TensorView da, TensorView db, TensorView dy, TensorView x,
+                          TensorView hidden, const WeightMatrix& weight, TensorView tile, TensorView a, TensorView b,
+                          const LoraParams& params, const LoraScratch& scratch);
 
 }  // namespace attune

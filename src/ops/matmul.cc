@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "ops/gemm.h"
 
 namespace attune {
 namespace {
@@ -33,11 +34,19 @@ void check(bool condition, const Product& p) {
                       name_of(p.b.dtype));
 }
 
-void multiply_f32(const Product& p) {
+void multiply_f32_onednn(const Product& p) {
   const auto status = dnnl::sgemm(p.transpose_a ? 'T' : 'N', p.transpose_b ? 'T' : 'N', p.m, p.n, p.l, p.alpha,
                                   static_cast<const float*>(p.a.data), p.a.stride, static_cast<const float*>(p.b.data),
                                   p.b.stride, p.accumulate ? 1.0f : 0.0f, static_cast<float*>(p.c.data), p.c.stride);
   if (status != dnnl::status::success) throw InternalError("[matmul] oneDNN refused {}x{}x{}", p.m, p.n, p.l);
+}
+
+void multiply_f32(const Product& p) {
+  if (gemm_is_fastest()) {
+    const GemmTerm term{p.a, p.transpose_a, RightOperand::of(p.b, p.transpose_b, p.alpha)};
+    return gemm(p.c, {&term, 1}, p.accumulate);
+  }
+  multiply_f32_onednn(p);
 }
 
 // ---- bf16 in hardware: one oneDNN primitive per shape, made at first use and kept.
@@ -152,6 +161,12 @@ void multiply(const Product& p) {
 
 }  // namespace
 
+void limit_onednn_to_avx2() {
+#if defined(__x86_64__)
+  dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
+#endif
+}
+
 bool has_fast_bf16() {
 #if defined(__x86_64__)
   static const bool fast = __builtin_cpu_supports("avx512bf16") &&
@@ -172,6 +187,11 @@ void matmul_bt(const Matrix& c, const Matrix& a, const Matrix& b, float alpha, b
   const Product p{c, a, b, false, true, a.rows, b.rows, a.columns, alpha, accumulate};
   check(b.columns == p.l, p);
   multiply(p);
+}
+
+void matmul_bt_onednn(const Matrix& c, const Matrix& a, const Matrix& b) {
+  if (a.dtype != DType::kF32) return matmul_bt(c, a, b);
+  multiply_f32_onednn({c, a, b, false, true, a.rows, b.rows, a.columns, 1.0f, false});
 }
 
 void matmul_at(const Matrix& c, const Matrix& a, const Matrix& b, float alpha, bool accumulate) {

@@ -42,6 +42,12 @@ void matmul(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0
 void matmul_bt(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 void matmul_at(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 
+// matmul_bt by oneDNN whichever is faster, for the measure of the machine's peak.
+void matmul_bt_onednn(const Matrix& c, const Matrix& a, const Matrix& b);
+
+// Keeps oneDNN from instructions wider than AVX2, if no product has run yet.
+void limit_onednn_to_avx2();
+
 // Floating-point operations that matmul has done in this process so far (2 M N L each); for SOL.
 double matmul_flops_done();
 

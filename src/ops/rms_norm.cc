@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -138,6 +139,7 @@ constexpr std::int64_t kWeightColumns = 128;  // of dweight per part: whole cach
 }  // namespace
 
 void rms_norm_forward(TensorView out, TensorView inv_rms, TensorView x, TensorView weight, float eps) {
+  const OpTimer timer(OpFamily::kElementwise);
   const char* where = "rms_norm_forward";
   require_activations(where, {out, x});
   require_f32(where, {inv_rms, weight});
@@ -153,6 +155,7 @@ void rms_norm_forward(TensorView out, TensorView inv_rms, TensorView x, TensorVi
 
 void rms_norm_backward(TensorView dx, GradientMode mode, TensorView dweight, TensorView dout, TensorView x,
                        TensorView weight, TensorView inv_rms) {
+  const OpTimer timer(OpFamily::kElementwise);
   const char* where = "rms_norm_backward";
   require_activations(where, {dx, dout, x});
   require_f32(where, {inv_rms, weight, dweight});

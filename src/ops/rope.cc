@@ -2,6 +2,7 @@
 #include "ops/rope.h"
 
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -59,6 +60,7 @@ namespace {
 
 void turn(const char* where, TensorView x, TensorView positions, TensorView cosines, TensorView sines,
           float direction) {
+  const OpTimer timer(OpFamily::kElementwise);
   require_activations(where, {x});
   require_f32(where, {cosines, sines});
   require(x.shape.rank == 3 && x.shape[2] % 2 == 0, where, "x [N, heads, D] with D even");

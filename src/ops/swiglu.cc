@@ -2,6 +2,7 @@
 #include "ops/swiglu.h"
 
 #include "ops/check.h"
+#include "ops/op_time.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -71,6 +72,7 @@ HWY_EXPORT(swiglu_forward_range);
 HWY_EXPORT(swiglu_backward_range);
 
 void swiglu_forward(TensorView out, TensorView gate, TensorView up) {
+  const OpTimer timer(OpFamily::kElementwise);
   require_activations("swiglu_forward", {out, gate, up});
   require_equal_size("swiglu_forward", {out, gate, up});
   parallel_ranges(out.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
@@ -79,6 +81,7 @@ void swiglu_forward(TensorView out, TensorView gate, TensorView up) {
 }
 
 void swiglu_backward(TensorView dgate, TensorView dup, TensorView dout, TensorView gate, TensorView up) {
+  const OpTimer timer(OpFamily::kElementwise);
   require_activations("swiglu_backward", {dgate, dup, dout, gate, up});
   require_equal_size("swiglu_backward", {dgate, dup, dout, gate, up});
   parallel_ranges(dout.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {

@@ -1,0 +1,298 @@
+// The loops around the register tile: rows of a in L3, columns of b in L2, a panel of b in L1. Each thread takes a
+// contiguous part of the longer side and packs what it needs itself; nobody waits for anybody.
+#include "ops/gemm.h"
+
+#include <hwy/cache_control.h>
+#include <hwy/targets.h>
+#include <omp.h>
+
+#include <array>
+#include <optional>
+
+#include "base/error.h"
+#include "ops/gemm_blocks.h"
+#include "ops/op_time.h"
+#include "ops/scratch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/gemm.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/gemm_pack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attune {
+
+#ifndef ATTUNE_OPS_GEMM_PART
+#define ATTUNE_OPS_GEMM_PART
+// What one thread computes: rows [row_begin, row_end) and columns [column_begin, column_end) of c.
+struct GemmPart {
+  Matrix c;
+  std::span<const GemmTerm> terms;
+  bool accumulate;
+  std::int64_t row_begin, row_end, column_begin, column_end;
+  float* workspace;  // null: the thread's scratch
+  std::int64_t workspace_floats;
+};
+#endif
+
+namespace HWY_NAMESPACE {
+namespace {
+
+// c [kRows, panel] (+)= a panel of a times a panel of b.
+template <int kRows>
+HWY_NOINLINE void multiply_tile(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a, const float* HWY_RESTRICT b,
+                                std::int64_t length, bool accumulate) {
+  const F32 d;
+  const std::int64_t width = lanes();
+  for (int r = 0; r < kRows; ++r) hwy::Prefetch(c + r * c_row);
+  hn::Vec<F32> sums[kRows][kPanelVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::Zero(d);
+  }
+  const float* HWY_RESTRICT at = a.data;
+  const std::int64_t row = a.row, step = a.step;
+#pragma GCC unroll 4
+  for (std::int64_t l = 0; l < length; ++l) {
+    hn::Vec<F32> from[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; ++v) from[v] = hn::Load(d, b + v * width);
+    for (int r = 0; r < kRows; ++r) {
+      const auto factor = hn::Set(d, at[r * row]);
+      for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::MulAdd(factor, from[v], sums[r][v]);
+    }
+    at += step;
+    b += kPanelVectors * width;
+  }
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kPanelVectors; ++v) {
+      float* const to = c + r * c_row + v * width;
+      hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), sums[r][v]) : sums[r][v], d, to);
+    }
+  }
+}
+
+HWY_INLINE void multiply_tile_rows(float* c, std::int64_t c_row, Broadcast a, const float* b, std::int64_t rows,
+                                   std::int64_t length, bool accumulate) {
+  switch (rows) {
+    case 1:
+      return multiply_tile<1>(c, c_row, a, b, length, accumulate);
+    case 2:
+      return multiply_tile<2>(c, c_row, a, b, length, accumulate);
+    case 3:
+      return multiply_tile<3>(c, c_row, a, b, length, accumulate);
+    case 4:
+      return multiply_tile<4>(c, c_row, a, b, length, accumulate);
+    case 5:
+      return multiply_tile<5>(c, c_row, a, b, length, accumulate);
+    default:
+      return multiply_tile<6>(c, c_row, a, b, length, accumulate);
+  }
+}
+
+// Where a block of the left operand is read: packed panels, or the matrix itself.
+struct LeftBlock {
+  const float* packed;  // null: direct
+  Broadcast direct;
+  std::int64_t length;
+
+  Broadcast rows(std::int64_t first) const {
+    if (packed != nullptr) return {packed + first * length, 1, kPanel};
+    return {direct.data + first * direct.row, direct.row, direct.step};
+  }
+};
+
+// Rows [row, row + rows) and the packed columns [column, column + columns).
+void multiply_block_of(const GemmPart& p, const LeftBlock& left, const float* right, std::int64_t row,
+                       std::int64_t rows, std::int64_t column, std::int64_t columns, bool accumulate) {
+  const std::int64_t width = panel_columns();
+  alignas(64) float edge[kPanel * kPanelVectors * 16];
+  for (std::int64_t outer = 0; outer < rows; outer += kLeftBlockRows) {
+    const std::int64_t end = std::min(rows, outer + kLeftBlockRows);
+    for (std::int64_t n = 0; n < columns; n += width) {
+      const std::int64_t count = std::min(width, columns - n);
+      for (std::int64_t r = outer; r < end; r += kPanel) {
+        const std::int64_t panel_rows = std::min(kPanel, end - r);
+        float* const c = static_cast<float*>(p.c.data) + (row + r) * p.c.stride + column + n;
+        const float* const b = right + n * left.length;
+        if (count == width) {
+          multiply_tile_rows(c, p.c.stride, left.rows(r), b, panel_rows, left.length, accumulate);
+          continue;
+        }
+        multiply_tile_rows(edge, width, left.rows(r), b, panel_rows, left.length, false);
+        for (std::int64_t i = 0; i < panel_rows; ++i) {
+          for (std::int64_t j = 0; j < count; ++j) {
+            float& to = c[i * p.c.stride + j];
+            to = accumulate ? to + edge[i * width + j] : edge[i * width + j];
+          }
+        }
+      }
+    }
+  }
+}
+
+// Blocks of the sum whose left operands are packed together, so that a part of c is finished while it is in cache.
+struct Group {
+  std::array<Block, 16> blocks;
+  std::size_t used = 0;
+  std::int64_t length = 0;
+};
+
+// Takes as many blocks as fit into `most` summands, at least one; false at the end.
+bool next_group(Group& group, Blocks& blocks, std::optional<Block>& pending, std::int64_t most) {
+  group = {};
+  while (group.used < group.blocks.size()) {
+    Block block;
+    if (pending)
+      block = *pending;
+    else if (!blocks.next(block))
+      break;
+    pending.reset();
+    if (group.used > 0 && group.length + block.length > most) {
+      pending = block;
+      break;
+    }
+    group.blocks[group.used++] = block;
+    group.length += block.length;
+  }
+  return group.used > 0;
+}
+
+// Where a block of rows from `row` on begins in the left operand itself.
+Broadcast direct_rows(const GemmTerm& term, std::int64_t row, std::int64_t begin) {
+  const std::int64_t row_step = term.a_transposed ? 1 : term.a.stride, step = term.a_transposed ? term.a.stride : 1;
+  return {static_cast<const float*>(term.a.data) + row * row_step + begin * step, row_step, step};
+}
+
+void pack_right_block(const GemmPart& p, float* right, const Block& block, std::int64_t column, std::int64_t columns,
+                      float* rows) {
+  for (std::int64_t i = 0; i < block.used; ++i) {
+    const Piece& piece = block.pieces[static_cast<std::size_t>(i)];
+    const RightOperand& b = p.terms[static_cast<std::size_t>(piece.term)].b;
+    std::optional<OpTimer> timer;
+    if (b.is_quantized()) timer.emplace(OpFamily::kDecode);
+    pack_right(right, block.length, b, piece, column, columns, rows);
+  }
+}
+
+void gemm_part(const GemmPart& p) {
+  const std::int64_t width = panel_columns(), rows_of_part = p.row_end - p.row_begin;
+  const std::int64_t right_columns = (kRightColumns + width - 1) / width * width;
+  const bool direct = p.terms.size() == 1 && p.column_end - p.column_begin <= kFewColumns;
+  std::int64_t length = 0;
+  for (const GemmTerm& term : p.terms) length += term.b.length();
+  // Fewer rows at a time when the given space is short, at least the kLeftBlockRows of one L2 block.
+  const std::int64_t fixed = (right_columns + width) * kMostLength;
+  const std::int64_t wanted_rows = even_rows(rows_of_part, kLeftRows, kPanel);
+  const std::int64_t room = (p.workspace_floats - fixed) / kMostLength / kPanel * kPanel;
+  const bool given = room >= std::min(wanted_rows, kLeftBlockRows);
+  const std::int64_t row_step = direct  ? rows_of_part
+                                : given ? even_rows(rows_of_part, std::min(room, kLeftRows), kPanel)
+                                        : wanted_rows;
+  const std::int64_t most_floats = given ? room * kMostLength : kLeftRows * kMostLength;
+  const std::int64_t left_floats = direct ? 0 : std::min(most_floats, row_step * std::max(length, kMostLength));
+  float* const right = given ? p.workspace : thread_scratch(static_cast<std::size_t>(fixed + left_floats));
+  float* const rows = right + right_columns * kMostLength;
+  float* const left = rows + width * kMostLength;
+  const std::int64_t most_length = direct ? length : left_floats / row_step;
+  for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
+    const std::int64_t count = std::min(row_step, p.row_end - row);
+    Blocks blocks(p.terms);
+    std::optional<Block> pending;
+    Group group;
+    for (bool accumulate = p.accumulate; next_group(group, blocks, pending, most_length); accumulate = true) {
+      std::array<LeftBlock, 16> sources;
+      float* packed = left;
+      for (std::size_t g = 0; g < group.used; ++g) {
+        const Block& block = group.blocks[g];
+        if (direct) {
+          sources[g] = {nullptr, direct_rows(p.terms[0], row, block.pieces[0].begin), block.length};
+          continue;
+        }
+        sources[g] = {packed, {}, block.length};
+        for (std::int64_t i = 0; i < block.used; ++i) {
+          const Piece& piece = block.pieces[static_cast<std::size_t>(i)];
+          pack_left(packed, block.length, p.terms[static_cast<std::size_t>(piece.term)], piece, row, count);
+        }
+        packed += row_step * block.length;
+      }
+      for (std::int64_t column = p.column_begin; column < p.column_end; column += right_columns) {
+        const std::int64_t columns = std::min(right_columns, p.column_end - column);
+        for (std::size_t g = 0; g < group.used; ++g) {
+          pack_right_block(p, right, group.blocks[g], column, columns, rows);
+          multiply_block_of(p, sources[g], right, row, count, column, columns, accumulate || g > 0);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace attune
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attune {
+
+HWY_EXPORT(gemm_part);
+
+RightOperand RightOperand::of(const Matrix& dense, bool transposed, float factor) {
+  RightOperand b;
+  b.weight.format = dense.dtype == DType::kF32 ? WeightFormat::kF32 : WeightFormat::kBF16;
+  b.weight.rows = dense.rows;
+  b.weight.columns = dense.columns;
+  b.weight.data = dense.data;
+  b.stride = dense.stride;
+  b.transposed = transposed;
+  b.factor = factor;
+  return b;
+}
+
+RightOperand RightOperand::of(const WeightMatrix& weight, bool transposed) {
+  return {weight, weight.columns, transposed, 1.0f};
+}
+
+bool gemm_is_fastest() {
+#if defined(__x86_64__)
+  return (hwy::SupportedTargets() & (HWY_AVX3 | HWY_AVX3_DL)) == 0;
+#else
+  return true;
+#endif
+}
+
+void gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate, TensorView workspace) {
+  for (const GemmTerm& term : terms) {
+    const std::int64_t rows = term.a_transposed ? term.a.columns : term.a.rows;
+    const std::int64_t length = term.a_transposed ? term.a.rows : term.a.columns;
+    if (rows != c.rows || length != term.b.length() || term.b.columns() != c.columns || c.dtype != DType::kF32 ||
+        term.a.dtype != DType::kF32) {
+      throw InternalError("[gemm] shapes or types do not fit: c {}x{}, a {}x{}, b {}x{}", c.rows, c.columns, rows,
+                          length, term.b.length(), term.b.columns());
+    }
+  }
+  // A part is a multiple of whole register tiles of the longer side.
+  constexpr std::int64_t kColumnGrain = 64;
+  const bool by_rows = c.rows >= c.columns;
+  const std::int64_t grain = by_rows ? 6 : kColumnGrain, side = by_rows ? c.rows : c.columns;
+  const std::int64_t grains = (side + grain - 1) / grain;
+  const std::int64_t parts = std::min<std::int64_t>(omp_get_max_threads(), grains);
+  // Shares are whole cache lines: aligned for any vector, and no two threads write to one line.
+  constexpr std::uintptr_t kLine = 64;
+  const auto address = reinterpret_cast<std::uintptr_t>(workspace.data),
+             aligned = (address + kLine - 1) / kLine * kLine;
+  const auto floats = (static_cast<std::int64_t>(workspace.bytes()) - static_cast<std::int64_t>(aligned - address)) / 4;
+  const std::int64_t share = std::max<std::int64_t>(0, floats) / parts / 16 * 16;
+  auto* const space = reinterpret_cast<float*>(aligned);
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts)) if (parts > 1)
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::int64_t begin = grains * part / parts * grain, end = std::min(side, grains * (part + 1) / parts * grain);
+    GemmPart p{c, terms, accumulate, 0, c.rows, 0, c.columns, space + part * share, share};
+    (by_rows ? p.row_begin : p.column_begin) = begin;
+    (by_rows ? p.row_end : p.column_end) = end;
+    HWY_DYNAMIC_DISPATCH(gemm_part)(p);
+  }
+}
+
+}  // namespace attune
+#endif  // HWY_ONCE

@@ -1,0 +1,273 @@
+// The loops are those of gemm.cc; a block of 256 summands ends in f32, times the scales of its row and column.
+#include "ops/int8_gemm.h"
+
+#include <omp.h>
+
+#include <cstring>
+
+#include "ops/check.h"
+#include "ops/gemm_blocks.h"
+#include "ops/op_time.h"
+#include "ops/parallel.h"
+#include "ops/scratch.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/int8_gemm.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/int8_pack-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attune {
+
+#ifndef ATTUNE_OPS_INT8_PART
+#define ATTUNE_OPS_INT8_PART
+// What one thread computes: rows [row_begin, row_end) and columns [column_begin, column_end) of c = (or +=) a b, where b
+// is the weight, transposed in the forward product. `scales` are the weight rows'.
+struct Int8Part {
+  TensorView c, a;
+  const WeightMatrix& weight;
+  const float* scales;
+  bool transposed, accumulate;
+  std::int64_t row_begin, row_end, column_begin, column_end;
+};
+#endif
+
+namespace HWY_NAMESPACE {
+namespace {
+
+// Sums of products of pairs. Where no instruction adds neighbouring products in place, the codes are multiplied in f32,
+// in which sums of 256 products of two 8-bit codes are exact too.
+template <int kRows>
+HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, const std::int32_t* HWY_RESTRICT a,
+                                 const std::int32_t* HWY_RESTRICT b, std::int64_t pairs, const float* row_scales,
+                                 const float* column_scales, bool accumulate) {
+  const F32 d;
+  const hn::Rebind<std::int32_t, F32> d32;
+  const std::int64_t width = lanes();
+#if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+  const hn::Repartition<std::int16_t, F32> d16;
+  hn::Vec<decltype(d32)> sums[kRows][kPanelVectors];
+  auto carry = hn::Zero(d32);  // stays 0: these multiplies add the pair themselves
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::Zero(d32);
+  }
+#pragma GCC unroll 4
+  for (std::int64_t p = 0; p < pairs; ++p) {
+    hn::Vec<decltype(d16)> from[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; ++v) from[v] = hn::BitCast(d16, hn::Load(d32, b + v * width));
+    for (int r = 0; r < kRows; ++r) {
+      const auto factor = hn::BitCast(d16, hn::Set(d32, a[r]));
+      for (int v = 0; v < kPanelVectors; ++v) {
+        sums[r][v] = hn::ReorderWidenMulAccumulate(d32, factor, from[v], sums[r][v], carry);
+      }
+    }
+    a += kPanel;
+    b += kPanelVectors * width;
+  }
+  const auto value = [&](int r, int v) HWY_ATTR { return hn::ConvertTo(d, sums[r][v]); };
+#else
+  hn::Vec<F32> sums[kRows][kPanelVectors];
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::Zero(d);
+  }
+  for (std::int64_t p = 0; p < pairs; ++p) {
+    for (int r = 0; r < kRows; ++r) {
+      std::int16_t codes[2];
+      std::memcpy(codes, a + r, sizeof(codes));
+      const auto first = hn::Set(d, static_cast<float>(codes[0])), second = hn::Set(d, static_cast<float>(codes[1]));
+      for (int v = 0; v < kPanelVectors; ++v) {
+        const auto pair = hn::Load(d32, b + v * width);
+        const auto low = hn::ConvertTo(d, hn::ShiftRight<16>(hn::ShiftLeft<16>(pair)));
+        const auto high = hn::ConvertTo(d, hn::ShiftRight<16>(pair));
+        sums[r][v] = hn::MulAdd(second, high, hn::MulAdd(first, low, sums[r][v]));
+      }
+    }
+    a += kPanel;
+    b += kPanelVectors * width;
+  }
+  const auto value = [&](int r, int v) HWY_ATTR { return sums[r][v]; };
+#endif
+  for (int r = 0; r < kRows; ++r) {
+    for (int v = 0; v < kPanelVectors; ++v) {
+      float* const to = c + r * c_row + v * width;
+      const auto scale = hn::Mul(hn::Set(d, row_scales[r]), hn::LoadU(d, column_scales + v * width));
+      const auto product = hn::Mul(value(r, v), scale);
+      hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), product) : product, d, to);
+    }
+  }
+}
+
+HWY_INLINE void multiply_code_rows(float* c, std::int64_t c_row, const std::int32_t* a, const std::int32_t* b,
+                                   std::int64_t rows, std::int64_t pairs, const float* row_scales,
+                                   const float* column_scales, bool accumulate) {
+  switch (rows) {
+    case 1:
+      return multiply_codes<1>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+    case 2:
+      return multiply_codes<2>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+    case 3:
+      return multiply_codes<3>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+    case 4:
+      return multiply_codes<4>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+    case 5:
+      return multiply_codes<5>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+    default:
+      return multiply_codes<6>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+  }
+}
+
+// The buffers of one part, in the thread's scratch.
+struct CodeBuffers {
+  std::int32_t *left, *right;
+  float *row_scales, *column_scales, *floats;
+  std::int16_t* codes;
+};
+
+CodeBuffers code_buffers(std::int64_t right_columns, std::int64_t width) {
+  constexpr std::int64_t kPairs = kBlockLength / 2;
+  const std::int64_t left = kLeftRows * kPairs, right = right_columns * kPairs;
+  const std::int64_t codes = std::max(width * (kBlockLength + 2), 2 * right_columns) / 2 + 16;
+  const std::int64_t floats = std::max(right_columns, kBlockLength) + 16;
+  float* at = thread_scratch(static_cast<std::size_t>(left + right + kLeftRows + right_columns + floats + codes + 16));
+  CodeBuffers buffers;
+  buffers.left = reinterpret_cast<std::int32_t*>(at);
+  buffers.right = reinterpret_cast<std::int32_t*>(at += left);
+  buffers.column_scales = at += right;
+  buffers.floats = at += right_columns;
+  buffers.codes = reinterpret_cast<std::int16_t*>(at += floats);
+  buffers.row_scales = at += codes;
+  return buffers;
+}
+
+void multiply_packed(const Int8Part& p, const CodeBuffers& buffers, std::int64_t row, std::int64_t rows,
+                     std::int64_t column, std::int64_t columns, std::int64_t pairs, bool accumulate) {
+  const std::int64_t width = panel_columns(), stride = p.c.columns();
+  alignas(64) float edge[kPanel * kPanelVectors * 16];
+  for (std::int64_t outer = 0; outer < rows; outer += kLeftBlockRows) {
+    const std::int64_t end = std::min(rows, outer + kLeftBlockRows);
+    for (std::int64_t n = 0; n < columns; n += width) {
+      const std::int64_t count = std::min(width, columns - n);
+      for (std::int64_t r = outer; r < end; r += kPanel) {
+        const std::int64_t panel_rows = std::min(kPanel, end - r);
+        float* const c = p.c.as<float>() + (row + r) * stride + column + n;
+        const bool whole = count == width;
+        multiply_code_rows(whole ? c : edge, whole ? stride : width, buffers.left + r * pairs,
+                           buffers.right + n * pairs, panel_rows, pairs, buffers.row_scales + r,
+                           buffers.column_scales + n, whole && accumulate);
+        for (std::int64_t i = 0; i < panel_rows && !whole; ++i) {
+          for (std::int64_t j = 0; j < count; ++j) {
+            float& to = c[i * stride + j];
+            to = accumulate ? to + edge[i * width + j] : edge[i * width + j];
+          }
+        }
+      }
+    }
+  }
+}
+
+void int8_part(const Int8Part& p) {
+  const std::int64_t width = panel_columns(), right_columns = (kRightColumns + width - 1) / width * width;
+  const std::int64_t length = p.a.columns();
+  const CodeBuffers buffers = code_buffers(right_columns, width);
+  const std::int64_t row_step = even_rows(p.row_end - p.row_begin, kLeftRows, kPanel);
+  for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
+    const std::int64_t rows = std::min(row_step, p.row_end - row);
+    for (std::int64_t begin = 0; begin < length; begin += kBlockLength) {
+      const std::int64_t count = std::min(kBlockLength, length - begin), pairs = (count + 1) / 2;
+      pack_left_codes(buffers.left, buffers.row_scales, p.a.as<float>() + row * length, length,
+                      p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
+      for (std::int64_t column = p.column_begin; column < p.column_end; column += right_columns) {
+        const std::int64_t columns = std::min(right_columns, p.column_end - column);
+        {
+          const OpTimer timer(OpFamily::kDecode);
+          pack_right_codes(buffers.right, p.weight, p.scales, p.transposed, begin, count, column, columns,
+                           buffers.codes, buffers.floats);
+        }
+        for (std::int64_t n = 0; n < columns; ++n)
+          buffers.column_scales[n] = p.transposed ? p.scales[column + n] : 1.0f;
+        for (std::int64_t n = columns; n % width != 0; ++n) buffers.column_scales[n] = 0.0f;
+        multiply_packed(p, buffers, row, rows, column, columns, pairs, p.accumulate || begin > 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace attune
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attune {
+
+HWY_EXPORT(int8_part);
+
+void int8_row_scales(float* scales, const WeightMatrix& weight) {
+  constexpr std::int64_t kRows = 16, kChunk = 1024;
+  parallel_ranges(weight.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+    float chunk[kChunk];
+    for (std::int64_t row = begin; row < end; ++row) {
+      if (weight.format == WeightFormat::kInt8) {
+        scales[row] = weight.row_scales[row];
+        continue;
+      }
+      // Blocks of NF4 may straddle rows: those at the ends count for both.
+      const bool nf4 = weight.format == WeightFormat::kNF4;
+      const std::int64_t first = nf4 ? row * weight.columns / 64 : 0;
+      const std::int64_t last = nf4 ? ((row + 1) * weight.columns + 63) / 64 : weight.columns;
+      float most = 0.0f;
+      for (std::int64_t at = first; at < last; at += kChunk) {
+        const std::int64_t count = std::min(kChunk, last - at);
+        if (nf4)
+          nf4_scales(chunk, weight, at, count);
+        else
+          decode_span(chunk, weight, row, at, count);
+        for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(chunk[i]));
+      }
+      scales[row] = most / 127.0f;
+    }
+  });
+}
+
+namespace {
+
+void run(const char* where, TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, bool accumulate,
+         TensorView workspace) {
+  require_f32(where, {c, a});
+  const std::int64_t inputs = transposed ? weight.columns : weight.rows,
+                     outputs = transposed ? weight.rows : weight.columns;
+  require(a.columns() == inputs && c.columns() == outputs && a.rows() == c.rows(), where, "shapes that fit the weight");
+  require(workspace.bytes() >= static_cast<std::size_t>(weight.rows) * sizeof(float), where,
+          "room for a scale per row");
+  auto* const scales = static_cast<float*>(workspace.data);
+  int8_row_scales(scales, weight);
+  constexpr std::int64_t kColumnGrain = 64;
+  const bool by_rows = c.rows() >= outputs;
+  const std::int64_t grain = by_rows ? 6 : kColumnGrain, side = by_rows ? c.rows() : outputs;
+  const std::int64_t grains = (side + grain - 1) / grain;
+  const std::int64_t parts = std::min<std::int64_t>(omp_get_max_threads(), grains);
+#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts)) if (parts > 1)
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const std::int64_t begin = grains * part / parts * grain, end = std::min(side, grains * (part + 1) / parts * grain);
+    Int8Part p{c, a, weight, scales, transposed, accumulate, 0, c.rows(), 0, outputs};
+    (by_rows ? p.row_begin : p.column_begin) = begin;
+    (by_rows ? p.row_end : p.column_end) = end;
+    HWY_DYNAMIC_DISPATCH(int8_part)(p);
+  }
+}
+
+}  // namespace
+
+void int8_forward(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, TensorView workspace) {
+  run("int8_forward", y, x, weight, true, accumulate, workspace);
+}
+
+void int8_backward_input(TensorView dx, TensorView dy, const WeightMatrix& weight, bool accumulate,
+                         TensorView workspace) {
+  run("int8_backward_input", dx, dy, weight, false, accumulate, workspace);
+}
+
+}  // namespace attune
+#endif  // HWY_ONCE

@@ -1,0 +1,240 @@
+// Rows of codes against one vector. NF4: two byte lookups make the 16-bit table value of each code, a widening multiply
+// adds pairs in i32, and each block of 64 is scaled once.
+#include "ops/matvec.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "ops/check.h"
+#include "ops/parallel.h"
+#include "ops/scratch.h"
+#include "quant/nf4.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ops/matvec.cc"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "ops/simd-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attune {
+
+#ifndef ATTUNE_OPS_MATVEC_VECTOR
+#define ATTUNE_OPS_MATVEC_VECTOR
+// x as the kernels read it: f32, and in fixed point with a scale for each 64 (the last block padded with zeros).
+struct FixedVector {
+  const float* values;
+  std::int16_t* fixed;
+  float* scales;
+  std::int64_t count;
+};
+#endif
+
+namespace HWY_NAMESPACE {
+namespace {
+
+constexpr float kLargestFixed = 16383.0f;  // 8 products of two such numbers stay below 2^31
+
+#if HWY_TARGET != HWY_SCALAR
+using Codes = hn::CappedTag<std::uint8_t, 32>;
+#endif
+
+// Where element i of a block stands in `fixed`: in order for int8; for NF4 in the order in which the byte lookups give
+// the codes: high nibbles of the lower halves of 16-byte groups, of the upper halves, then the low nibbles.
+std::int64_t nf4_place(std::int64_t i) {
+#if HWY_TARGET == HWY_SCALAR
+  return i;
+#else
+  const auto bytes = static_cast<std::int64_t>(hn::Lanes(Codes())), groups = bytes / 16;
+  const std::int64_t byte = i / 2, chunk = byte / bytes, group = byte % bytes / 16, in_group = byte % 16;
+  const std::int64_t vector = (i % 2) * 2 + in_group / 8;
+  return chunk * 2 * bytes + (vector * groups + group) * 8 + in_group % 8;
+#endif
+}
+
+void prepare_vector(const FixedVector& x, bool nf4) {
+  for (std::int64_t begin = 0; begin < x.count; begin += kNf4Block) {
+    const std::int64_t count = std::min(kNf4Block, x.count - begin);
+    float largest = 0.0f;
+    for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x.values[begin + i]));
+    const float factor = largest > 0.0f ? kLargestFixed / largest : 0.0f;
+    for (std::int64_t i = 0; i < kNf4Block; ++i) {
+      const float value = i < count ? x.values[begin + i] * factor : 0.0f;
+      x.fixed[begin + (nf4 ? nf4_place(i) : i)] = static_cast<std::int16_t>(std::lrint(value));
+    }
+    x.scales[begin / kNf4Block] = largest / kLargestFixed;
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR
+float nf4_row(const FixedVector& x, const WeightMatrix& weight, std::int64_t row) {
+  constexpr std::int64_t kScales = 64;
+  const Codes d8;
+  const hn::Repartition<std::int16_t, Codes> d16;
+  const hn::Repartition<std::int32_t, Codes> d32;
+  const hn::Repartition<float, Codes> d;
+  const auto lanes8 = static_cast<std::int64_t>(hn::Lanes(d8)), lanes16 = lanes8 / 2;
+  alignas(16) std::uint8_t low_bytes[16], high_bytes[16];
+  for (int i = 0; i < 16; ++i) {
+    const auto value = static_cast<std::uint16_t>(std::lrint(kNf4Values[static_cast<std::size_t>(i)] * kLargestFixed));
+    low_bytes[i] = static_cast<std::uint8_t>(value & 255), high_bytes[i] = static_cast<std::uint8_t>(value >> 8);
+  }
+  const auto low_table = hn::LoadDup128(d8, low_bytes), high_table = hn::LoadDup128(d8, high_bytes);
+  const auto nibble = hn::Set(d8, 15);
+  const std::int64_t blocks = weight.columns / kNf4Block, first_block = row * blocks;
+  const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + first_block * (kNf4Block / 2);
+  float scales[kScales];
+  auto sum_even = hn::Zero(d), sum_odd = hn::Zero(d);
+  const auto block_sum = [&](std::int64_t b) HWY_ATTR {
+    auto sum = hn::Zero(d32), carry = hn::Zero(d32);
+    const std::int16_t* fixed = x.fixed + b * kNf4Block;
+    for (std::int64_t at = 0; at < kNf4Block / 2; at += lanes8, fixed += 4 * lanes16) {
+      const auto packed = hn::LoadU(d8, codes + b * (kNf4Block / 2) + at);
+      const auto high = hn::And(hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, packed))), nibble);
+      const auto low = hn::And(packed, nibble);
+      const auto add = [&](auto indices, const std::int16_t* factors) HWY_ATTR {
+        const auto l = hn::TableLookupBytes(low_table, indices), h = hn::TableLookupBytes(high_table, indices);
+        sum = hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d16, hn::InterleaveLower(d8, l, h)),
+                                            hn::LoadU(d16, factors), sum, carry);
+        sum = hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d16, hn::InterleaveUpper(d8, l, h)),
+                                            hn::LoadU(d16, factors + lanes16), sum, carry);
+      };
+      add(high, fixed);
+      add(low, fixed + 2 * lanes16);
+    }
+    if (lanes8 == 32) return hn::ConvertTo(d, sum);  // there the multiply adds pairs itself and leaves no carry
+    return hn::Add(hn::ConvertTo(d, sum), hn::ConvertTo(d, carry));
+  };
+  for (std::int64_t group = 0; group < blocks; group += kScales) {
+    const std::int64_t count = std::min(kScales, blocks - group);
+    nf4_scales(scales, weight, first_block + group, count);
+    for (std::int64_t b = 0; b < count; ++b) scales[b] *= x.scales[group + b];
+    std::int64_t b = 0;
+    for (; b + 2 <= count; b += 2) {
+      sum_even = hn::MulAdd(block_sum(group + b), hn::Set(d, scales[b]), sum_even);
+      sum_odd = hn::MulAdd(block_sum(group + b + 1), hn::Set(d, scales[b + 1]), sum_odd);
+    }
+    if (b < count) sum_even = hn::MulAdd(block_sum(group + b), hn::Set(d, scales[b]), sum_even);
+  }
+  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum_even, sum_odd))) / kLargestFixed;
+}
+
+float int8_row(const FixedVector& x, const WeightMatrix& weight, std::int64_t row) {
+  const hn::CappedTag<std::int16_t, 16> d16;
+  const hn::Rebind<std::int8_t, decltype(d16)> d8;
+  const hn::Repartition<std::int32_t, decltype(d16)> d32;
+  const hn::Repartition<float, decltype(d16)> d;
+  const auto lanes16 = static_cast<std::int64_t>(hn::Lanes(d16));
+  const auto* const codes = static_cast<const std::int8_t*>(weight.data) + row * weight.columns;
+  auto total = hn::Zero(d);
+  std::int64_t begin = 0;
+  for (; begin + kNf4Block <= weight.columns; begin += kNf4Block) {
+    auto sum = hn::Zero(d32), carry = hn::Zero(d32);
+    for (std::int64_t i = begin; i < begin + kNf4Block; i += lanes16) {
+      const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes + i));
+      sum = hn::ReorderWidenMulAccumulate(d32, wide, hn::LoadU(d16, x.fixed + i), sum, carry);
+    }
+    total = hn::MulAdd(hn::ConvertTo(d, hn::Add(sum, carry)), hn::Set(d, x.scales[begin / kNf4Block]), total);
+  }
+  float result = hn::GetLane(hn::SumOfLanes(d, total));
+  for (; begin < weight.columns; ++begin) result += static_cast<float>(codes[begin]) * x.values[begin];
+  return result * weight.row_scales[row];
+}
+#endif
+
+template <typename T>
+float dense_row(const FixedVector& x, const T* row) {
+  const F32 d;
+  const auto width = static_cast<std::int64_t>(hn::Lanes(d));
+  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  std::int64_t i = 0;
+  for (; i + 4 * width <= x.count; i += 4 * width) {
+    s0 = hn::MulAdd(load(d, row + i), hn::LoadU(d, x.values + i), s0);
+    s1 = hn::MulAdd(load(d, row + i + width), hn::LoadU(d, x.values + i + width), s1);
+    s2 = hn::MulAdd(load(d, row + i + 2 * width), hn::LoadU(d, x.values + i + 2 * width), s2);
+    s3 = hn::MulAdd(load(d, row + i + 3 * width), hn::LoadU(d, x.values + i + 3 * width), s3);
+  }
+  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  const OneF32 one;
+  for (; i < x.count; ++i) sum += hn::GetLane(load(one, row + i)) * x.values[i];
+  return sum;
+}
+
+float row_product(const FixedVector& x, const WeightMatrix& weight, std::int64_t row) {
+  const std::int64_t begin = row * weight.columns;
+  switch (weight.format) {
+    case WeightFormat::kF32:
+      return dense_row(x, static_cast<const float*>(weight.data) + begin);
+    case WeightFormat::kBF16:
+      return dense_row(x, static_cast<const bf16*>(weight.data) + begin);
+    case WeightFormat::kF16:
+      return dense_row(x, static_cast<const f16*>(weight.data) + begin);
+#if HWY_TARGET != HWY_SCALAR
+    case WeightFormat::kNF4:
+      return nf4_row(x, weight, row);
+    case WeightFormat::kInt8:
+      return int8_row(x, weight, row);
+#else
+    case WeightFormat::kNF4:
+    case WeightFormat::kInt8: {
+      float sum = 0.0f, value;
+      for (std::int64_t i = 0; i < weight.columns; ++i) {
+        decode_span(&value, weight, row, i, 1);
+        sum += value * x.values[i];
+      }
+      return sum;
+    }
+#endif
+  }
+  return 0.0f;
+}
+
+void multiply_rows(const TensorView& y, const FixedVector& x, const WeightMatrix& weight, bool accumulate,
+                   std::int64_t begin, std::int64_t end) {
+  for (std::int64_t row = begin; row < end; ++row) {
+    const float product = row_product(x, weight, row);
+    if (y.dtype == DType::kF32) {
+      float& to = y.as<float>()[row];
+      to = accumulate ? to + product : product;
+    } else {
+      bf16& to = y.as<bf16>()[row];
+      to = to_bf16(accumulate ? to_float(to) + product : product);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace attune
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attune {
+
+HWY_EXPORT(prepare_vector);
+HWY_EXPORT(multiply_rows);
+
+bool multiply_vector(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate) {
+  const char* where = "multiply_vector";
+  require_activations(where, {x});
+  require(y.elements() == weight.rows && x.elements() == weight.columns, where, "y [outputs] and x [inputs]");
+  if (weight.format == WeightFormat::kNF4 && weight.columns % kNf4Block != 0) return false;
+  const std::int64_t count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
+  float* const memory = thread_scratch(static_cast<std::size_t>(count + blocks + blocks * kNf4Block / 2 + 16));
+  FixedVector vector{memory, reinterpret_cast<std::int16_t*>(memory + count + blocks), memory + count, count};
+  for (std::int64_t i = 0; i < count; ++i) {
+    memory[i] = x.dtype == DType::kF32 ? x.as<float>()[i] : to_float(x.as<bf16>()[i]);
+  }
+  if (weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8) {
+    HWY_DYNAMIC_DISPATCH(prepare_vector)(vector, weight.format == WeightFormat::kNF4);
+  }
+  constexpr std::int64_t kRows = 32;  // per part: some ten thousand weights
+  parallel_ranges(weight.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(multiply_rows)(y, vector, weight, accumulate, begin, end);
+  });
+  return true;
+}
+
+}  // namespace attune
+#endif  // HWY_ONCE

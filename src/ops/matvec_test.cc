@@ -1,0 +1,52 @@
+// One token against plain sums in f64, every format and instruction set, at lengths around a block and a vector.
+#include "ops/matvec.h"
+
+#include "ops/test_support.h"
+#include "ops/test_weight.h"
+
+namespace attune {
+namespace {
+
+TEST(Matvec, EveryFormatAgreesWithPlainSums) {
+  for_each_target_and_type([&](DType type) {
+    for (const std::int64_t columns : {1, 31, 64, 100, 192, 896, 4160}) {
+      for (const WeightFormat format :
+           {WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kNF4, WeightFormat::kInt8}) {
+        constexpr std::int64_t kRows = 70;
+        const TestWeight weight(kRows, columns, format);
+        Stored x(type, {1, columns}, random_normal(static_cast<std::size_t>(columns), 1));
+        Stored y(DType::kF32, {1, kRows});
+        const bool done = multiply_vector(y.view(), x.view(), weight.matrix, false);
+        ASSERT_EQ(done, format != WeightFormat::kNF4 || columns % 64 == 0);
+        if (!done) continue;
+        const Doubles values = x.values();
+        Doubles want(kRows, 0.0);
+        for (std::int64_t r = 0; r < kRows; ++r) {
+          for (std::int64_t i = 0; i < columns; ++i) {
+            want[static_cast<std::size_t>(r)] +=
+                values[static_cast<std::size_t>(i)] * weight.dense[static_cast<std::size_t>(r * columns + i)];
+          }
+        }
+        // Two fixed-point roundings of 2^-15 of the largest (about 3 deviations) per product of normal numbers.
+        const bool fixed = format == WeightFormat::kNF4 || format == WeightFormat::kInt8;
+        const double rounding = (fixed ? 0x1.0p-15 * 6 : 0x1.0p-22) * 5 * std::sqrt(static_cast<double>(columns));
+        for (std::size_t r = 0; r < want.size(); ++r) EXPECT_NEAR(y.values()[r], want[r], rounding) << columns;
+        multiply_vector(y.view(), x.view(), weight.matrix, true);
+        for (std::size_t r = 0; r < want.size(); ++r) EXPECT_NEAR(y.values()[r], 2 * want[r], 2 * rounding);
+      }
+    }
+  });
+}
+
+TEST(Matvec, DoesNotDependOnTheThreads) {
+  const TestWeight weight(200, 256, WeightFormat::kNF4);
+  Stored x(DType::kF32, {1, 256}, random_normal(256, 1));
+  expect_independent_of_threads([&] {
+    Stored y(DType::kF32, {1, 200});
+    multiply_vector(y.view(), x.view(), weight.matrix, false);
+    return y.bits();
+  });
+}
+
+}  // namespace
+}  // namespace attune

@@ -1,0 +1,16 @@
+// Which instruction sets may run: all that the processor has, unless ATTUNE_SIMD names the widest to use. For comparing
+// results and speeds, and for processors whose widest vectors are not their fastest.
+#pragma once
+
+#include <string>
+
+namespace attune {
+
+// "avx2", "neon", "scalar", or "" for all; Highway's kernels and oneDNN's obey. Before the first product: oneDNN keeps
+// what it chose then. Throws UserError for another name or a set that this processor lacks.
+void limit_simd(const std::string& widest);
+
+// limit_simd with the value of the environment variable ATTUNE_SIMD; nothing when it is not set.
+void limit_simd_from_environment();
+
+}  // namespace attune
