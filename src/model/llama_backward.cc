@@ -11,11 +11,9 @@ namespace {
 void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, TensorView hidden,
                       const Linear& layer, const PassNoise& noise, const Activations& activations) {
   linear_backward_weight(layer.dweight, layer.dbias, dy, x);
-  linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
-  if (layer.lora.rank > 0) {
-    lora_backward(dx, layer.lora.da, layer.lora.db, dy, x, hidden, layer.lora.a, layer.lora.b,
-                  lora_params(layer.lora, noise), lora_scratch(activations));
-  }
+  if (layer.lora.rank == 0) return linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
+  lora_linear_backward(dx, mode, layer.lora.da, layer.lora.db, dy, x, hidden, layer.weight, activations.tile,
+                       layer.lora.a, layer.lora.b, lora_params(layer.lora, noise), lora_scratch(activations));
 }
 
 // activations.dresidual holds the gradient of the block's output and receives that of its input.

@@ -16,10 +16,9 @@ void copy(TensorView to, TensorView from) { std::memcpy(to.data, from.data, from
 // y = (or +=) W x + bias + LoRA. `hidden` is kept for the backward pass.
 void linear(TensorView y, TensorView hidden, TensorView x, const Linear& layer, const PassNoise& noise,
             const Activations& activations, GradientMode mode = GradientMode::kOverwrite) {
-  linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
-  if (layer.lora.rank > 0) {
-    lora_forward(y, hidden, x, layer.lora.a, layer.lora.b, lora_params(layer.lora, noise), lora_scratch(activations));
-  }
+  if (layer.lora.rank == 0) return linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
+  lora_linear_forward(y, hidden, x, layer.weight, layer.bias, activations.tile, mode, layer.lora.a, layer.lora.b,
+                      lora_params(layer.lora, noise), lora_scratch(activations));
 }
 
 // Appends the new keys and values and attends to everything the cache then holds.

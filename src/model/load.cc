@@ -194,4 +194,10 @@ Model load_model(const fs::path& model_folder, Quantization quantization,
   return model;
 }
 
+void use_int8_products(Model& model) {
+  for (Block& block : model.blocks) {
+    for (Linear& linear : block.linears) linear.weight.int8_products = true;
+  }
+}
+
 }  // namespace attune

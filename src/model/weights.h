@@ -78,6 +78,10 @@ void plan_trainable_weights(MemoryPlan& plan, const ModelConfig& config);
 Model load_model(const fs::path& model_folder, Quantization quantization,
                  const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
 
+// Multiplies the blocks' linears, frozen ones, in 8-bit integers from now on, forward and to the inputs' gradients. The
+// head stays in floating point: its gradients are probabilities, most of them far below the largest.
+void use_int8_products(Model& model);
+
 // Like load_model(kNone), but every tensor is a writable f32 copy and the gradient views are set: full training.
 Model load_trainable_model(const fs::path& model_folder);
 
