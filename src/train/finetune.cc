@@ -99,6 +99,7 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   check_vocabulary(config, tokenizer->vocab_size(), recipe.model);
   const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer, callbacks.on_read);
   Model model = full ? load_trainable_model(recipe.model) : load_model(recipe.model, recipe.quantization);
+  if (recipe.compute == Compute::kInt8) use_int8_products(model);
   std::optional<Adapter> adapter;
   if (!full) {
     LoraConfig lora = recipe.lora;

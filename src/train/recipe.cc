@@ -31,9 +31,9 @@ std::vector<Key> own_keys(Recipe& r) {
        "once. `auto`: `~/.cache/attune/tokens` (or below `$XDG_CACHE_HOME`) for data of 16 MB and more; `none`: in memory."},
       {"memory", &r.memory,
        "Most memory the run may plan for; more is refused before the start. `auto`: what the plan needs."},
-      {"compute", choice(r.compute, {"auto", "f32", "bf16"}),
+      {"compute", choice(r.compute, {"auto", "f32", "bf16", "int8"}),
        "Type of activations and matrix products. `auto`: bf16 where the processor multiplies it faster, else "
-       "f32."},
+       "f32. `int8`: activations in f32, products with the frozen linears in 8-bit integers."},
       {"quantization", choice(r.quantization, {"none", "nf4", "int8"}),
        "How the frozen base is held: nf4 takes an eighth of the bytes of f32 and costs little quality "
        "(QLoRA). Full training has no frozen base: `none` is then the default and the only choice."},
@@ -148,6 +148,10 @@ void check_together(const Recipe& recipe, const std::string& where, KeysRead& re
       complain(place,
                fmt::format("{}: expected no adapter with finetune: full; remove one of the two", name));
     }
+  }
+  if (recipe.compute == Compute::kInt8) {
+    complain(read.place_of.at("compute"),
+             "compute: expected auto, f32 or bf16 with finetune: full, since int8 products need frozen weights; remove it");
   }
   if (recipe.quantization != Quantization::kNone) {
     complain(read.place_of.at("quantization"),

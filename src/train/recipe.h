@@ -19,7 +19,7 @@
 namespace attune {
 
 enum class Finetune : std::uint8_t { kLora, kFull };
-enum class Compute : std::uint8_t { kAuto, kF32, kBF16 };
+enum class Compute : std::uint8_t { kAuto, kF32, kBF16, kInt8 };
 enum class OptimizerKind : std::uint8_t { kAdamW };
 enum class Checkpointing : std::uint8_t { kAuto, kOn, kOff };
 
