@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/nearest.h"
 #include "cli/commands.h"
+#include "ops/simd_limit.h"
 
 namespace attune {
 namespace {
@@ -47,6 +48,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
+    attune::limit_simd_from_environment();
     return attune::run(argc, argv);
   } catch (const attune::Interrupted& error) {
     fmt::print(stderr, "attune: {}\n", error.what());
