@@ -12,6 +12,7 @@
 #include "generate/generator.h"
 #include "model/pass.h"
 #include "ops/adamw.h"
+#include "ops/simd_limit.h"
 #include "train/optimizer.h"
 
 namespace attune {
@@ -184,6 +185,30 @@ TEST_P(Golden, AdapterGradients) {
   for (const AdapterParameter& p : adapter.parameters()) {
     expect_gradient(p.name, p.gradient, golden, "grad.", 1.0 / static_cast<double>(loss.tokens));
   }
+}
+
+// What ATTUNE_SIMD chooses: an adapter trained on one machine is the same model on another.
+TEST_P(Golden, EveryInstructionSetGivesTheSameLossAndGradients) {
+  Model model = load_model(folder / "model", Quantization::kNF4);
+  const Adapter adapter = Adapter::load(model, folder / "adapter", true);
+  Tokens tokens = rows();
+  std::vector<double> first;
+  for (const std::string widest : {"", "avx2", "neon", "scalar"}) {
+    try {
+      limit_simd(widest);
+    } catch (const UserError&) {
+      continue;  // another processor's
+    }
+    SCOPED_TRACE(widest);
+    for (const AdapterParameter& p : adapter.parameters()) std::memset(p.gradient.data, 0, p.gradient.bytes());
+    Buffers buffers(model, 96, DType::kF32, false);
+    std::vector<double> numbers = {
+        loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations).sum};
+    for (const AdapterParameter& p : adapter.parameters()) numbers.push_back(std::sqrt(sum_of_squares(p.gradient)));
+    if (first.empty()) first = numbers;
+    for (std::size_t i = 0; i < first.size(); ++i) EXPECT_NEAR(numbers[i], first[i], 1e-5 * std::abs(first[i])) << i;
+  }
+  limit_simd("");
 }
 
 TEST_P(Golden, RecomputedBlocksGiveTheSameGradientsBitForBit) {
