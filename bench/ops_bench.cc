@@ -1,76 +1,24 @@
 // Every op as a fraction of what this machine can do at most: of its reading bandwidth for ops that touch each byte
 // once, of the rate of a large matrix product for attention. Both ceilings are measured first, in the same process.
 //   ops_bench --benchmark_filter=attention
-#include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <omp.h>
 
-#include <array>
-#include <cstdio>
 #include <cstring>
 #include <string>
 #include <vector>
 
-#include "base/rng.h"
 #include "ops/adamw.h"
 #include "ops/attention.h"
 #include "ops/cross_entropy.h"
 #include "ops/embedding.h"
 #include "ops/noise.h"
-#include "ops/peak.h"
 #include "ops/rms_norm.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
+#include "table.h"
 
 namespace attune {
 namespace {
-
-double gemm_peak, bandwidth;  // FLOP/s in f32, bytes/s
-
-// Owns a tensor: values in [-1, 1), or integers in [0, 1000).
-class Buffer {
- public:
-  Buffer(DType type, Shape shape) : type_(type), shape_(shape) {
-    bytes_.resize(static_cast<std::size_t>(shape.elements()) * size_of(type));
-    Rng rng{.seed = 1};
-    std::array<float, 1000> values;  // repeated: only their sizes matter
-    for (float& value : values) value = 2.0f * rng.uniform_float() - 1.0f;
-    const TensorView all = view();
-    for (std::int64_t i = 0; i < shape.elements(); ++i) {
-      const float value = values[static_cast<std::size_t>(i) % values.size()];
-      if (type == DType::kF32) all.as<float>()[i] = value;
-      if (type == DType::kBF16) all.as<bf16>()[i] = to_bf16(value);
-      if (type == DType::kI32) all.as<std::int32_t>()[i] = static_cast<std::int32_t>(i * 7 % 1000);
-    }
-  }
-  TensorView view() {
-    TensorView view;
-    view.data = bytes_.data();
-    view.dtype = type_;
-    view.shape = shape_;
-    return view;
-  }
-
- private:
-  DType type_;
-  Shape shape_;
-  std::vector<std::byte> bytes_;
-};
-
-// Reports bytes/s and their share of the bandwidth.
-void report_bytes(benchmark::State& state, double bytes_per_call) {
-  using benchmark::Counter;
-  const double total = bytes_per_call * static_cast<double>(state.iterations());
-  state.counters["GB/s"] = Counter(total * 1e-9, Counter::kIsRate);
-  state.counters["of_peak"] = Counter(total / bandwidth, Counter::kIsRate);
-}
-
-void report_flops(benchmark::State& state, double flops_per_call) {
-  using benchmark::Counter;
-  const double total = flops_per_call * static_cast<double>(state.iterations());
-  state.counters["GFLOP/s"] = Counter(total * 1e-9, Counter::kIsRate);
-  state.counters["of_peak"] = Counter(total / gemm_peak, Counter::kIsRate);
-}
 
 constexpr std::int64_t kTokens = 2048, kHidden = 2048;  // 16 MiB per f32 activation, beyond most caches
 
@@ -176,18 +124,11 @@ void register_decode(DType type) {
 
 int main(int argc, char** argv) {
   using namespace attune;
-  benchmark::Initialize(&argc, argv);
-  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  gemm_peak = measure_gemm_peak(DType::kF32);
-  bandwidth = measure_memory_bandwidth();
-  std::printf("ceilings with %d threads: %.1f GFLOP/s (f32 product), %.1f GB/s (reading)\n", omp_get_max_threads(),
-              gemm_peak * 1e-9, bandwidth * 1e-9);
   for (const DType type : {DType::kF32, DType::kBF16}) {
     register_element_ops(type);
     for (const std::int64_t tokens : {512, 2048}) register_attention(type, tokens);
     register_decode(type);
   }
   register_parameter_ops();
-  benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return run_benchmarks(argc, argv);
 }

@@ -1,0 +1,159 @@
+// Linear layers as a fraction of the GEMM peak (many tokens) or of the memory's bandwidth (one token), LoRA's products,
+// attention over packed sequences and in a window, and what a second thread is worth.
+//   products_bench --benchmark_filter=linear
+#include <fmt/format.h>
+#include <omp.h>
+
+#include "ops/attention.h"
+#include "ops/linear.h"
+#include "ops/lora.h"
+#include "ops/matvec.h"
+#include "quant/nf4.h"
+#include "table.h"
+
+namespace attune {
+namespace {
+
+// A quantized weight whose codes are arbitrary.
+struct Quantized {
+  std::vector<std::uint8_t> codes;
+  std::vector<float> scales;
+  WeightMatrix matrix;
+
+  Quantized(WeightFormat format, std::int64_t rows, std::int64_t columns) {
+    const auto count = static_cast<std::size_t>(rows * columns);
+    codes.resize(format == WeightFormat::kNF4 ? count / 2 : format == WeightFormat::kInt8 ? count : count * 2);
+    for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::uint8_t>(i * 37 >> 3 & 0x3F);
+    scales.assign(format == WeightFormat::kNF4 ? count / 64 : static_cast<std::size_t>(rows), 0.01f);
+    matrix = {.format = format, .rows = rows, .columns = columns, .data = codes.data()};
+    (format == WeightFormat::kNF4 ? matrix.absmax : matrix.row_scales) = scales.data();
+  }
+};
+
+struct LayerShape {
+  const char* name;
+  std::int64_t inputs, outputs;
+};
+constexpr LayerShape kLayers[] = {{"0.5b.q", 896, 896},     {"0.5b.k", 896, 128},    {"0.5b.gate", 896, 4864},
+                                  {"0.5b.down", 4864, 896}, {"1b.gate", 2048, 8192}, {"7b.down", 14336, 4096}};
+
+// A product with `tokens` rows, forward or backward, in f32 or 8-bit integers.
+void register_linear(const LayerShape& layer, std::int64_t tokens, bool backward, bool int8) {
+  const std::string name =
+      fmt::format("linear_{}{}/nf4/{}/{}", backward ? "backward" : "forward", int8 ? "_int8" : "", layer.name, tokens);
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    Quantized weight(WeightFormat::kNF4, layer.outputs, layer.inputs);
+    weight.matrix.int8_products = int8;
+    Buffer x(DType::kF32, {tokens, layer.inputs}), y(DType::kF32, {tokens, layer.outputs});
+    Buffer tile(DType::kF32, {kTileRows * std::max(layer.inputs, layer.outputs)});
+    for (auto _ : state) {
+      if (backward)
+        linear_backward_input(x.view(), GradientMode::kOverwrite, y.view(), weight.matrix, tile.view());
+      else
+        linear_forward(y.view(), x.view(), weight.matrix, {}, tile.view());
+    }
+    report_flops(state, 2.0 * static_cast<double>(tokens * layer.inputs * layer.outputs));
+  })->UseRealTime();
+}
+
+void register_one_token(WeightFormat format) {
+  benchmark::RegisterBenchmark(fmt::format("linear_one_token/{}", name_of(format)).c_str(),
+                               [=](benchmark::State& state) {
+                                 Quantized weight(format, 32768, 4096);  // 75 MB or more, beyond any cache
+                                 Buffer x(DType::kF32, {1, 4096}), y(DType::kF32, {1, 32768});
+                                 for (auto _ : state) multiply_vector(y.view(), x.view(), weight.matrix, false);
+                                 report_bytes(state, static_cast<double>(weight.matrix.bytes()));
+                               })
+      ->UseRealTime();
+}
+
+void register_lora() {
+  constexpr std::int64_t kTokens = 2048, kInputs = 2048, kOutputs = 2048, kRank = 16;
+  benchmark::RegisterBenchmark("lora_backward/r16", [=](benchmark::State& state) {
+    Buffer dx(DType::kF32, {kTokens, kInputs}), dy(DType::kF32, {kTokens, kOutputs}),
+        x(DType::kF32, {kTokens, kInputs});
+    Buffer hidden(DType::kF32, {kTokens, kRank}), a(DType::kF32, {kRank, kInputs}), b(DType::kF32, {kOutputs, kRank});
+    Buffer da(DType::kF32, {kRank, kInputs}), db(DType::kF32, {kOutputs, kRank}),
+        dhidden(DType::kF32, {kTokens, kRank});
+    const LoraScratch scratch{{}, {}, dhidden.view()};
+    for (auto _ : state) {
+      lora_backward(dx.view(), da.view(), db.view(), dy.view(), x.view(), hidden.view(), a.view(), b.view(), {},
+                    scratch);
+    }
+    report_flops(state, 2.0 * kTokens * kRank * (2.0 * kInputs + 2.0 * kOutputs));
+  })->UseRealTime();
+  benchmark::RegisterBenchmark("lora_hidden/r16", [=](benchmark::State& state) {
+    Buffer x(DType::kF32, {kTokens, kInputs}), hidden(DType::kF32, {kTokens, kRank}), a(DType::kF32, {kRank, kInputs});
+    for (auto _ : state) lora_hidden(hidden.view(), x.view(), a.view(), {}, {});
+    report_flops(state, 2.0 * kTokens * kRank * kInputs);
+  })->UseRealTime();
+}
+
+// 2,048 tokens as sequences of `length`, or in a window: time must follow the attended pairs.
+void register_attended(std::int64_t length, std::int64_t window, bool backward) {
+  const std::string name =
+      fmt::format("attention_{}/length_{}/window_{}", backward ? "backward" : "forward", length, window);
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    constexpr std::int64_t kTokens = 2048, kHeads = 16, kKeyHeads = 4, kSize = 64;
+    const Shape queries{kTokens, kHeads, kSize}, keys{kTokens, kKeyHeads, kSize}, rows{kHeads, kTokens};
+    Buffer q(DType::kF32, queries), out(DType::kF32, queries), dout(DType::kF32, queries), dq(DType::kF32, queries);
+    Buffer k(DType::kF32, keys), v(DType::kF32, keys), dk(DType::kF32, keys), dv(DType::kF32, keys);
+    Buffer log_sum_exp(DType::kF32, rows), delta(DType::kF32, rows);
+    std::vector<std::int32_t> starts;
+    for (std::int64_t t = 0; t <= kTokens; t += length) starts.push_back(static_cast<std::int32_t>(t));
+    const AttentionParams params{.scale = 0.125f, .sliding_window = window};
+    attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), starts, params);
+    for (auto _ : state) {
+      if (backward) {
+        attention_backward(dq.view(), dk.view(), dv.view(), dout.view(), q.view(), k.view(), v.view(), out.view(),
+                           log_sum_exp.view(), delta.view(), starts, params);
+      } else {
+        attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), starts, params);
+      }
+    }
+    const double seen = window > 0 ? static_cast<double>(std::min(window, length)) : static_cast<double>(length);
+    const double pairs = seen * (seen + 1) / 2 + (static_cast<double>(length) - seen) * seen;
+    // Two products over the visible pairs forward; backward four, and a fifth to have the probabilities again.
+    report_flops(state, (backward ? 5.0 : 2.0) * 2.0 * pairs * static_cast<double>(kTokens / length) * kHeads * kSize);
+  })->UseRealTime();
+}
+
+void register_thread_scaling(int threads) {
+  benchmark::RegisterBenchmark(fmt::format("linear_forward/nf4/1b.gate/threads_{}", threads).c_str(),
+                               [=](benchmark::State& state) {
+                                 const int before = omp_get_max_threads();
+                                 omp_set_num_threads(threads);
+                                 constexpr std::int64_t kTokens = 1024, kInputs = 2048, kOutputs = 8192;
+                                 const Quantized weight(WeightFormat::kNF4, kOutputs, kInputs);
+                                 Buffer x(DType::kF32, {kTokens, kInputs}), y(DType::kF32, {kTokens, kOutputs}),
+                                     tile(DType::kF32, {kTileRows * kOutputs});
+                                 for (auto _ : state)
+                                   linear_forward(y.view(), x.view(), weight.matrix, {}, tile.view());
+                                 omp_set_num_threads(before);
+                                 report_flops(state, 2.0 * kTokens * kInputs * kOutputs);
+                               })
+      ->UseRealTime();
+}
+
+}  // namespace
+}  // namespace attune
+
+int main(int argc, char** argv) {
+  using namespace attune;
+  for (const LayerShape& layer : kLayers) {
+    for (const bool backward : {false, true}) {
+      for (const bool int8 : {false, true}) register_linear(layer, 2048, backward, int8);
+    }
+  }
+  for (const bool backward : {false, true}) register_linear(kLayers[2], 512, backward, false);
+  for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8, WeightFormat::kBF16})
+    register_one_token(format);
+  register_lora();
+  for (const bool backward : {false, true}) {
+    for (const auto& [length, window] : {std::pair{2048, 0}, {512, 0}, {128, 0}, {2048, 256}}) {
+      register_attended(length, window, backward);
+    }
+  }
+  for (const int threads : {1, 2}) register_thread_scaling(threads);
+  return run_benchmarks(argc, argv);
+}
