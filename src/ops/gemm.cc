@@ -40,10 +40,10 @@ struct GemmPart {
 namespace HWY_NAMESPACE {
 namespace {
 
-// c [kRows, panel] (+)= a panel of a times a panel of b.
+// c [kRows, panel] (+)= a panel of a times a panel of b, for at most kChain summands.
 template <int kRows>
-HWY_NOINLINE void multiply_tile(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a, const float* HWY_RESTRICT b,
-                                std::int64_t length, bool accumulate) {
+HWY_INLINE void multiply_chain(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a, const float* HWY_RESTRICT b,
+                               std::int64_t length, bool accumulate) {
   const F32 d;
   const std::int64_t width = lanes();
   for (int r = 0; r < kRows; ++r) hwy::Prefetch(c + r * c_row);
@@ -69,6 +69,18 @@ HWY_NOINLINE void multiply_tile(float* HWY_RESTRICT c, std::int64_t c_row, Broad
       float* const to = c + r * c_row + v * width;
       hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), sums[r][v]) : sums[r][v], d, to);
     }
+  }
+}
+
+// Sums of kChain products at a time: rounding grows with the length of a chain, and c is still in L1 for the next one.
+template <int kRows>
+HWY_NOINLINE void multiply_tile(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a, const float* HWY_RESTRICT b,
+                                std::int64_t length, bool accumulate) {
+  constexpr std::int64_t kChain = 128;
+  for (std::int64_t begin = 0; begin < length; begin += kChain) {
+    const Broadcast part{a.data + begin * a.step, a.row, a.step};
+    multiply_chain<kRows>(c, c_row, part, b + begin * panel_columns(), std::min(kChain, length - begin),
+                          accumulate || begin > 0);
   }
 }
 

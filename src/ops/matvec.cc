@@ -147,15 +147,21 @@ template <typename T>
 float dense_row(const FixedVector& x, const T* row) {
   const F32 d;
   const auto width = static_cast<std::int64_t>(hn::Lanes(d));
-  auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+  constexpr std::int64_t kChain = 512;  // elements summed apart: rounding grows with the length of a chain
+  auto total = hn::Zero(d);
   std::int64_t i = 0;
-  for (; i + 4 * width <= x.count; i += 4 * width) {
-    s0 = hn::MulAdd(load(d, row + i), hn::LoadU(d, x.values + i), s0);
-    s1 = hn::MulAdd(load(d, row + i + width), hn::LoadU(d, x.values + i + width), s1);
-    s2 = hn::MulAdd(load(d, row + i + 2 * width), hn::LoadU(d, x.values + i + 2 * width), s2);
-    s3 = hn::MulAdd(load(d, row + i + 3 * width), hn::LoadU(d, x.values + i + 3 * width), s3);
+  while (i + 4 * width <= x.count) {
+    const std::int64_t end = std::min(x.count, i + kChain);
+    auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
+    for (; i + 4 * width <= end; i += 4 * width) {
+      s0 = hn::MulAdd(load(d, row + i), hn::LoadU(d, x.values + i), s0);
+      s1 = hn::MulAdd(load(d, row + i + width), hn::LoadU(d, x.values + i + width), s1);
+      s2 = hn::MulAdd(load(d, row + i + 2 * width), hn::LoadU(d, x.values + i + 2 * width), s2);
+      s3 = hn::MulAdd(load(d, row + i + 3 * width), hn::LoadU(d, x.values + i + 3 * width), s3);
+    }
+    total = hn::Add(total, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)));
   }
-  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
+  float sum = hn::GetLane(hn::SumOfLanes(d, total));
   const OneF32 one;
   for (; i < x.count; ++i) sum += hn::GetLane(load(one, row + i)) * x.values[i];
   return sum;
