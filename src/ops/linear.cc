@@ -53,6 +53,17 @@ void multiply(const Matrix& c, const Matrix& a, const WeightMatrix& weight, bool
   gemm(c, std::span(terms).first(low_rank == nullptr ? 1 : 2), mode == GradientMode::kAccumulate, tile);
 }
 
+// The same in 8-bit integers; the low-rank product stays in f32.
+void multiply_int8(TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, GradientMode mode,
+                   const LowRankTerm* low_rank, TensorView tile) {
+  const bool accumulate = mode == GradientMode::kAccumulate;
+  if (transposed) int8_forward(c, a, weight, accumulate, tile);
+  else int8_backward_input(c, a, weight, accumulate, tile);
+  if (low_rank == nullptr) return;
+  const GemmTerm term{low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
+  gemm(c, {&term, 1}, true, tile);
+}
+
 template <typename T>
 void add_bias(T* y, std::int64_t tokens, std::int64_t outputs, const float* bias) {
 #pragma omp parallel for schedule(static)
@@ -82,24 +93,14 @@ void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t
 
 }  // namespace
 
-// The same in 8-bit integers; the low-rank product stays in f32.
-void multiply_int8(TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, GradientMode mode,
-                   const LowRankTerm* low_rank, TensorView tile) {
-  const bool accumulate = mode == GradientMode::kAccumulate;
-  if (transposed) int8_forward(c, a, weight, accumulate, tile);
-  else int8_backward_input(c, a, weight, accumulate, tile);
-  if (low_rank == nullptr) return;
-  const GemmTerm term{low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
-  gemm(c, {&term, 1}, true, tile);
-}
-
 bool linear_takes_low_rank(DType act) { return act == DType::kF32 && gemm_is_fastest(); }
 
 void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
                     GradientMode mode, const LowRankTerm* low_rank) {
   const OpTimer timer(OpFamily::kLinears);
   const bool accumulate = mode == GradientMode::kAccumulate;
-  const bool done = x.rows() == 1 && low_rank == nullptr && multiply_vector(y, x, weight, accumulate);
+  const bool done = x.rows() == 1 && low_rank == nullptr && multiplies_vectors(weight);
+  if (done) multiply_vectors(y, x, weight, accumulate);
   if (!done && weight.int8_products && x.dtype == DType::kF32) {
     multiply_int8(y, x, weight, true, mode, low_rank, tile);
   } else if (!done && linear_takes_low_rank(x.dtype)) {

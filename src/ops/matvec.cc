@@ -1,9 +1,12 @@
-// Rows of codes against one vector. NF4: two byte lookups make the 16-bit table value of each code, a widening multiply
-// adds pairs in i32, and each block of 64 is scaled once.
+// Rows of codes against a few vectors. NF4: two byte lookups make the 16-bit table value of each code, a widening multiply
+// adds pairs in i32, and each block of 64 is scaled once. Vectors that share a row share the lookups, nothing else: the
+// sums of each are made in the same order whatever stands beside it.
 #include "ops/matvec.h"
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "ops/check.h"
 #include "ops/parallel.h"
@@ -22,9 +25,9 @@ namespace attune {
 
 #ifndef ATTUNE_OPS_MATVEC_VECTOR
 #define ATTUNE_OPS_MATVEC_VECTOR
-// x as the kernels read it: f32, and in fixed point with a scale for each 64 (the last block padded with zeros).
+// A row of x as the kernels read it: f32, and in fixed point with a scale for each 64 (the last block padded with zeros).
 struct FixedVector {
-  const float* values;
+  float* values;
   std::int16_t* fixed;
   float* scales;
   std::int64_t count;
@@ -68,7 +71,9 @@ void prepare_vector(const FixedVector& x, bool nf4) {
 }
 
 #if HWY_TARGET != HWY_SCALAR
-float nf4_row(const FixedVector& x, const WeightMatrix& weight, std::int64_t row) {
+// products[v] = row `row` of the weight times x[v].
+template <int kVectors>
+HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row) {
   constexpr std::int64_t kScales = 64;
   const Codes d8;
   const hn::Repartition<std::int16_t, Codes> d16;
@@ -85,61 +90,81 @@ float nf4_row(const FixedVector& x, const WeightMatrix& weight, std::int64_t row
   const std::int64_t blocks = weight.columns / kNf4Block, first_block = row * blocks;
   const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + first_block * (kNf4Block / 2);
   float scales[kScales];
-  auto sum_even = hn::Zero(d), sum_odd = hn::Zero(d);
-  const auto block_sum = [&](std::int64_t b) HWY_ATTR {
-    auto sum = hn::Zero(d32), carry = hn::Zero(d32);
-    const std::int16_t* fixed = x.fixed + b * kNf4Block;
-    for (std::int64_t at = 0; at < kNf4Block / 2; at += lanes8, fixed += 4 * lanes16) {
+  hn::Vec<decltype(d)> even[kVectors], odd[kVectors];
+  for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
+  // Adds block b to the totals.
+  const auto add_block = [&](std::int64_t b, float scale, hn::Vec<decltype(d)>* totals) HWY_ATTR {
+    hn::Vec<decltype(d32)> sums[kVectors], carries[kVectors];
+    for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
+    for (std::int64_t at = 0; at < kNf4Block / 2; at += lanes8) {
+      const std::int64_t place = b * kNf4Block + 2 * at;
       const auto packed = hn::LoadU(d8, codes + b * (kNf4Block / 2) + at);
       const auto high = hn::And(hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, packed))), nibble);
       const auto low = hn::And(packed, nibble);
-      const auto add = [&](auto indices, const std::int16_t* factors) HWY_ATTR {
+      const auto add = [&](auto indices, std::int64_t from) HWY_ATTR {
         const auto l = hn::TableLookupBytes(low_table, indices), h = hn::TableLookupBytes(high_table, indices);
-        sum = hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d16, hn::InterleaveLower(d8, l, h)),
-                                            hn::LoadU(d16, factors), sum, carry);
-        sum = hn::ReorderWidenMulAccumulate(d32, hn::BitCast(d16, hn::InterleaveUpper(d8, l, h)),
-                                            hn::LoadU(d16, factors + lanes16), sum, carry);
+        const auto lower = hn::BitCast(d16, hn::InterleaveLower(d8, l, h));
+        const auto upper = hn::BitCast(d16, hn::InterleaveUpper(d8, l, h));
+        for (int v = 0; v < kVectors; ++v) {
+          const std::int16_t* const factors = x[v].fixed + from;
+          sums[v] = hn::ReorderWidenMulAccumulate(d32, lower, hn::LoadU(d16, factors), sums[v], carries[v]);
+          sums[v] = hn::ReorderWidenMulAccumulate(d32, upper, hn::LoadU(d16, factors + lanes16), sums[v], carries[v]);
+        }
       };
-      add(high, fixed);
-      add(low, fixed + 2 * lanes16);
+      add(high, place);
+      add(low, place + 2 * lanes16);
     }
-    if (lanes8 == 32) return hn::ConvertTo(d, sum);  // there the multiply adds pairs itself and leaves no carry
-    return hn::Add(hn::ConvertTo(d, sum), hn::ConvertTo(d, carry));
+    for (int v = 0; v < kVectors; ++v) {
+      auto sum = hn::ConvertTo(d, sums[v]);
+      if (lanes8 != 32) sum = hn::Add(sum, hn::ConvertTo(d, carries[v]));  // at 32 the multiply adds pairs itself
+      totals[v] = hn::MulAdd(sum, hn::Set(d, scale * x[v].scales[b]), totals[v]);
+    }
   };
   for (std::int64_t group = 0; group < blocks; group += kScales) {
     const std::int64_t count = std::min(kScales, blocks - group);
     nf4_scales(scales, weight, first_block + group, count);
-    for (std::int64_t b = 0; b < count; ++b) scales[b] *= x.scales[group + b];
     std::int64_t b = 0;
     for (; b + 2 <= count; b += 2) {
-      sum_even = hn::MulAdd(block_sum(group + b), hn::Set(d, scales[b]), sum_even);
-      sum_odd = hn::MulAdd(block_sum(group + b + 1), hn::Set(d, scales[b + 1]), sum_odd);
+      add_block(group + b, scales[b], even);
+      add_block(group + b + 1, scales[b + 1], odd);
     }
-    if (b < count) sum_even = hn::MulAdd(block_sum(group + b), hn::Set(d, scales[b]), sum_even);
+    if (b < count) add_block(group + b, scales[b], even);
   }
-  return hn::GetLane(hn::SumOfLanes(d, hn::Add(sum_even, sum_odd))) / kLargestFixed;
+  for (int v = 0; v < kVectors; ++v) {
+    products[v] = hn::GetLane(hn::SumOfLanes(d, hn::Add(even[v], odd[v]))) / kLargestFixed;
+  }
 }
 
-float int8_row(const FixedVector& x, const WeightMatrix& weight, std::int64_t row) {
+template <int kVectors>
+HWY_INLINE void int8_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row) {
   const hn::CappedTag<std::int16_t, 16> d16;
   const hn::Rebind<std::int8_t, decltype(d16)> d8;
   const hn::Repartition<std::int32_t, decltype(d16)> d32;
   const hn::Repartition<float, decltype(d16)> d;
   const auto lanes16 = static_cast<std::int64_t>(hn::Lanes(d16));
   const auto* const codes = static_cast<const std::int8_t*>(weight.data) + row * weight.columns;
-  auto total = hn::Zero(d);
+  hn::Vec<decltype(d)> totals[kVectors];
+  for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
   std::int64_t begin = 0;
   for (; begin + kNf4Block <= weight.columns; begin += kNf4Block) {
-    auto sum = hn::Zero(d32), carry = hn::Zero(d32);
+    hn::Vec<decltype(d32)> sums[kVectors], carries[kVectors];
+    for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
     for (std::int64_t i = begin; i < begin + kNf4Block; i += lanes16) {
       const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes + i));
-      sum = hn::ReorderWidenMulAccumulate(d32, wide, hn::LoadU(d16, x.fixed + i), sum, carry);
+      for (int v = 0; v < kVectors; ++v) {
+        sums[v] = hn::ReorderWidenMulAccumulate(d32, wide, hn::LoadU(d16, x[v].fixed + i), sums[v], carries[v]);
+      }
     }
-    total = hn::MulAdd(hn::ConvertTo(d, hn::Add(sum, carry)), hn::Set(d, x.scales[begin / kNf4Block]), total);
+    for (int v = 0; v < kVectors; ++v) {
+      const auto scale = hn::Set(d, x[v].scales[begin / kNf4Block]);
+      totals[v] = hn::MulAdd(hn::ConvertTo(d, hn::Add(sums[v], carries[v])), scale, totals[v]);
+    }
   }
-  float result = hn::GetLane(hn::SumOfLanes(d, total));
-  for (; begin < weight.columns; ++begin) result += static_cast<float>(codes[begin]) * x.values[begin];
-  return result * weight.row_scales[row];
+  for (int v = 0; v < kVectors; ++v) {
+    float product = hn::GetLane(hn::SumOfLanes(d, totals[v]));
+    for (std::int64_t i = begin; i < weight.columns; ++i) product += static_cast<float>(codes[i]) * x[v].values[i];
+    products[v] = product * weight.row_scales[row];
+  }
 }
 #endif
 
@@ -167,46 +192,68 @@ float dense_row(const FixedVector& x, const T* row) {
   return sum;
 }
 
-float row_product(const FixedVector& x, const WeightMatrix& weight, std::int64_t row) {
+template <int kVectors>
+void row_products(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row) {
   const std::int64_t begin = row * weight.columns;
+  const auto each = [&](auto product_with) {
+    for (int v = 0; v < kVectors; ++v) products[v] = product_with(x[v]);
+  };
   switch (weight.format) {
     case WeightFormat::kF32:
-      return dense_row(x, static_cast<const float*>(weight.data) + begin);
+      return each([&](const FixedVector& v) { return dense_row(v, static_cast<const float*>(weight.data) + begin); });
     case WeightFormat::kBF16:
-      return dense_row(x, static_cast<const bf16*>(weight.data) + begin);
+      return each([&](const FixedVector& v) { return dense_row(v, static_cast<const bf16*>(weight.data) + begin); });
     case WeightFormat::kF16:
-      return dense_row(x, static_cast<const f16*>(weight.data) + begin);
+      return each([&](const FixedVector& v) { return dense_row(v, static_cast<const f16*>(weight.data) + begin); });
 #if HWY_TARGET != HWY_SCALAR
     case WeightFormat::kNF4:
-      return nf4_row(x, weight, row);
+      return nf4_row<kVectors>(products, x, weight, row);
     case WeightFormat::kInt8:
-      return int8_row(x, weight, row);
+      return int8_row<kVectors>(products, x, weight, row);
 #else
     case WeightFormat::kNF4:
-    case WeightFormat::kInt8: {
-      float sum = 0.0f, value;
-      for (std::int64_t i = 0; i < weight.columns; ++i) {
-        decode_span(&value, weight, row, i, 1);
-        sum += value * x.values[i];
-      }
-      return sum;
-    }
+    case WeightFormat::kInt8:
+      return each([&](const FixedVector& v) {
+        float sum = 0.0f, value;
+        for (std::int64_t i = 0; i < weight.columns; ++i) {
+          decode_span(&value, weight, row, i, 1);
+          sum += value * v.values[i];
+        }
+        return sum;
+      });
 #endif
   }
-  return 0.0f;
 }
 
-void multiply_rows(const TensorView& y, const FixedVector& x, const WeightMatrix& weight, bool accumulate,
-                   std::int64_t begin, std::int64_t end) {
-  for (std::int64_t row = begin; row < end; ++row) {
-    const float product = row_product(x, weight, row);
+template <int kVectors>
+void store_products(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
+                    bool accumulate, std::int64_t row) {
+  float products[kVectors];
+  row_products<kVectors>(products, x, weight, row);
+  for (int v = 0; v < kVectors; ++v) {
+    const std::int64_t at = (first + v) * weight.rows + row;
     if (y.dtype == DType::kF32) {
-      float& to = y.as<float>()[row];
-      to = accumulate ? to + product : product;
+      float& to = y.as<float>()[at];
+      to = accumulate ? to + products[v] : products[v];
     } else {
-      bf16& to = y.as<bf16>()[row];
-      to = to_bf16(accumulate ? to_float(to) + product : product);
+      bf16& to = y.as<bf16>()[at];
+      to = to_bf16(accumulate ? to_float(to) + products[v] : products[v]);
     }
+  }
+}
+
+// Outputs [begin, end) of all vectors: four share a row of the weight in registers, the rest find it in L1.
+void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
+                      std::int64_t begin, std::int64_t end) {
+  const std::int64_t count = std::ssize(x);
+  for (std::int64_t row = begin; row < end; ++row) {
+    std::int64_t v = 0;
+    for (; v + 4 <= count; v += 4) store_products<4>(y, v, x.data() + v, weight, accumulate, row);
+    if (v + 2 <= count) {
+      store_products<2>(y, v, x.data() + v, weight, accumulate, row);
+      v += 2;
+    }
+    if (v < count) store_products<1>(y, v, x.data() + v, weight, accumulate, row);
   }
 }
 
@@ -219,27 +266,36 @@ HWY_AFTER_NAMESPACE();
 namespace attune {
 
 HWY_EXPORT(prepare_vector);
-HWY_EXPORT(multiply_rows);
+HWY_EXPORT(multiply_outputs);
 
-bool multiply_vector(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate) {
-  const char* where = "multiply_vector";
+bool multiplies_vectors(const WeightMatrix& weight) {
+  return weight.format != WeightFormat::kNF4 || weight.columns % kNf4Block == 0;
+}
+
+void multiply_vectors(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate) {
+  const char* where = "multiply_vectors";
   require_activations(where, {x});
-  require(y.elements() == weight.rows && x.elements() == weight.columns, where, "y [outputs] and x [inputs]");
-  if (weight.format == WeightFormat::kNF4 && weight.columns % kNf4Block != 0) return false;
-  const std::int64_t count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
-  float* const memory = thread_scratch(static_cast<std::size_t>(count + blocks + blocks * kNf4Block / 2 + 16));
-  FixedVector vector{memory, reinterpret_cast<std::int16_t*>(memory + count + blocks), memory + count, count};
-  for (std::int64_t i = 0; i < count; ++i) {
-    memory[i] = x.dtype == DType::kF32 ? x.as<float>()[i] : to_float(x.as<bf16>()[i]);
-  }
-  if (weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8) {
-    HWY_DYNAMIC_DISPATCH(prepare_vector)(vector, weight.format == WeightFormat::kNF4);
-  }
-  constexpr std::int64_t kRows = 32;  // per part: some ten thousand weights
-  parallel_ranges(weight.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-    HWY_DYNAMIC_DISPATCH(multiply_rows)(y, vector, weight, accumulate, begin, end);
+  const std::int64_t rows = x.rows(), count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
+  require(y.elements() == rows * weight.rows && x.elements() == rows * count, where, "y [N, outputs], x [N, inputs]");
+  require(multiplies_vectors(weight), where, "rows of whole NF4 blocks");
+  const bool fixed = weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8;
+  std::vector<FixedVector> vectors(static_cast<std::size_t>(rows));
+  const std::int64_t floats = (count + blocks + blocks * kNf4Block / 2 + 15) / 16 * 16;
+  float* const memory = thread_scratch(static_cast<std::size_t>(rows * floats));
+  parallel_ranges(rows, 1, [&](std::int64_t r, std::int64_t) {
+    float* const values = memory + r * floats;
+    vectors[static_cast<std::size_t>(r)] = {values, reinterpret_cast<std::int16_t*>(values + count + blocks),
+                                            values + count, count};
+    for (std::int64_t i = 0; i < count; ++i) {
+      values[i] = x.dtype == DType::kF32 ? x.as<float>()[r * count + i] : to_float(x.as<bf16>()[r * count + i]);
+    }
+    if (!fixed) return;
+    HWY_DYNAMIC_DISPATCH(prepare_vector)(vectors[static_cast<std::size_t>(r)], weight.format == WeightFormat::kNF4);
   });
-  return true;
+  constexpr std::int64_t kOutputs = 32;  // per part: some ten thousand weights
+  parallel_ranges(weight.rows, kOutputs, [&](std::int64_t begin, std::int64_t end) {
+    HWY_DYNAMIC_DISPATCH(multiply_outputs)(y, vectors, weight, accumulate, begin, end);
+  });
 }
 
 }  // namespace attune

@@ -1,5 +1,5 @@
-// One token through a linear layer: every weight is read once, so the kernels work on the stored codes and never expand them
-// to f32; the bound is the memory's bandwidth.
+// A few tokens through a linear layer: every weight is read once, so the kernels work on the stored codes and never expand
+// them to f32; for one token the bound is the memory's bandwidth.
 #pragma once
 
 #include "quant/weight.h"
@@ -7,10 +7,12 @@
 
 namespace attune {
 
-// y [1, outputs] (f32 or bf16) = (or +=) x W^T, x [1, inputs] f32 or bf16. NF4 rows must be whole blocks of 64; false, and
-// nothing done, where they are not. The codes of NF4 and int8 meet x as fixed-point numbers of 14 bits and a scale for
-// each 64 inputs: an error of at most 2^-14 of the largest of them per product, less than bf16's. Does not depend on the
-// thread count.
-bool multiply_vector(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate);
+// Whether multiply_vectors takes the weight: NF4 rows must be whole blocks of 64.
+bool multiplies_vectors(const WeightMatrix& weight);
+
+// y [N, outputs] (f32 or bf16) = (or +=) x W^T, x [N, inputs] f32 or bf16. The codes of NF4 and int8 meet x as fixed-point
+// numbers of 14 bits and a scale for each 64 inputs: an error of at most 2^-14 of the largest of them per product, less
+// than bf16's. Row n of y is a function of row n of x and of the weight alone: the same bits for every N and thread count.
+void multiply_vectors(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate);
 
 }  // namespace attune

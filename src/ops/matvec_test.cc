@@ -16,9 +16,9 @@ TEST(Matvec, EveryFormatAgreesWithPlainSums) {
         const TestWeight weight(kRows, columns, format);
         Stored x(type, {1, columns}, random_normal(static_cast<std::size_t>(columns), 1));
         Stored y(DType::kF32, {1, kRows});
-        const bool done = multiply_vector(y.view(), x.view(), weight.matrix, false);
-        ASSERT_EQ(done, format != WeightFormat::kNF4 || columns % 64 == 0);
-        if (!done) continue;
+        ASSERT_EQ(multiplies_vectors(weight.matrix), format != WeightFormat::kNF4 || columns % 64 == 0);
+        if (!multiplies_vectors(weight.matrix)) continue;
+        multiply_vectors(y.view(), x.view(), weight.matrix, false);
         const Doubles values = x.values();
         Doubles want(kRows, 0.0);
         for (std::int64_t r = 0; r < kRows; ++r) {
@@ -31,8 +31,29 @@ TEST(Matvec, EveryFormatAgreesWithPlainSums) {
         const bool fixed = format == WeightFormat::kNF4 || format == WeightFormat::kInt8;
         const double rounding = (fixed ? 0x1.0p-15 * 6 : 0x1.0p-22) * 5 * std::sqrt(static_cast<double>(columns));
         for (std::size_t r = 0; r < want.size(); ++r) EXPECT_NEAR(y.values()[r], want[r], rounding) << columns;
-        multiply_vector(y.view(), x.view(), weight.matrix, true);
+        multiply_vectors(y.view(), x.view(), weight.matrix, true);
         for (std::size_t r = 0; r < want.size(); ++r) EXPECT_NEAR(y.values()[r], 2 * want[r], 2 * rounding);
+      }
+    }
+  });
+}
+
+TEST(Matvec, AVectorHasTheSameBitsInAnyCompany) {
+  constexpr std::int64_t kVectors = 9, kOutputs = 37;
+  for_each_target_and_type([](DType type) {
+    for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8, WeightFormat::kBF16}) {
+      const TestWeight weight(kOutputs, 192, format);
+      Stored x(type, {kVectors, 192}, random_normal(kVectors * 192, 1));
+      Stored all(type, {kVectors, kOutputs});
+      multiply_vectors(all.view(), x.view(), weight.matrix, false);
+      const std::size_t row_bytes = kOutputs * size_of(type);
+      for (std::int64_t count = 1; count < kVectors; ++count) {
+        for (std::int64_t first = 0; first + count <= kVectors; ++first) {
+          Stored y(type, {count, kOutputs});
+          multiply_vectors(y.view(), x.view().slice_rows(first, count), weight.matrix, false);
+          EXPECT_TRUE(y.bits() == all.bits().substr(static_cast<std::size_t>(first) * row_bytes, y.bits().size()))
+              << count << " vectors from " << first;
+        }
       }
     }
   });
@@ -43,7 +64,7 @@ TEST(Matvec, DoesNotDependOnTheThreads) {
   Stored x(DType::kF32, {1, 256}, random_normal(256, 1));
   expect_independent_of_threads([&] {
     Stored y(DType::kF32, {1, 200});
-    multiply_vector(y.view(), x.view(), weight.matrix, false);
+    multiply_vectors(y.view(), x.view(), weight.matrix, false);
     return y.bits();
   });
 }

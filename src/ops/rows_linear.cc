@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ops/check.h"
+#include "ops/matvec.h"
 #include "ops/parallel.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -179,17 +180,24 @@ void rows_linear(TensorView y, TensorView x, const WeightMatrix& weight, TensorV
   require_activations(where, {x});
   require(x.columns() == weight.columns && y.columns() == weight.rows && x.rows() == y.rows(), where, "y = x W^T");
   const bool accumulate = mode == GradientMode::kAccumulate;
+  // Codes are read as they are by single rows; only blocks need them expanded.
+  const bool from_codes = !is_plain(weight) && multiplies_vectors(weight);
+  if (from_codes && single_rows > 0) {
+    multiply_vectors(y.slice_rows(0, single_rows), x.slice_rows(0, single_rows), weight, accumulate);
+  }
+  const std::int64_t tiled_rows = from_codes ? 0 : single_rows;
   const bool as_stored = is_plain(weight) && (blocks.empty() || plain_view(weight).dtype == x.dtype);
   const std::int64_t tile_rows = as_stored ? weight.rows : std::min(weight.rows, tile.elements() / weight.columns);
   require(as_stored || (tile_rows > 0 && tile.dtype == x.dtype), where, "room for a row of the weight in the tile");
-  for (std::int64_t begin = 0; begin < weight.rows; begin += tile_rows) {
+  const std::int64_t tiled = tiled_rows > 0 || !blocks.empty() ? weight.rows : 0;
+  for (std::int64_t begin = 0; begin < tiled; begin += tile_rows) {
     const std::int64_t count = std::min(tile_rows, weight.rows - begin);
     const TensorView rows = as_stored ? plain_view(weight) : TensorView{tile.data, x.dtype, {count, weight.columns}};
     if (!as_stored) decode_tile(rows, weight, begin);
-    if (single_rows > 0) {
-      TensorView part = y.slice_rows(0, single_rows);
+    if (tiled_rows > 0) {
+      TensorView part = y.slice_rows(0, tiled_rows);
       part.data = static_cast<std::byte*>(part.data) + static_cast<std::size_t>(begin) * size_of(y.dtype);
-      multiply({part, x.slice_rows(0, single_rows), rows, y.columns(), 1.0f, accumulate});
+      multiply({part, x.slice_rows(0, tiled_rows), rows, y.columns(), 1.0f, accumulate});
     }
     for (const RowRange& range : blocks) {
       matmul_bt(Matrix(y.slice_rows(range.first, range.count)).column_block(begin, count),

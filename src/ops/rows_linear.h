@@ -23,8 +23,8 @@ struct RowRange {
 void rows_matmul_bt(TensorView y, TensorView x, TensorView w, float scale = 1.0f,
                     GradientMode mode = GradientMode::kOverwrite);
 
-// A linear layer over the rows of a pass; each tile of the weight is expanded once for all of them. The first
-// `single_rows` rows are multiplied by rows_matmul_bt. Each range in `blocks` is one product of oneDNN: its bits are a
+// A linear layer over the rows of a pass. The first `single_rows` rows are multiplied by multiply_vectors where the weight
+// is in codes, else by rows_matmul_bt; each tile of the weight is expanded once for all blocks. Each range in `blocks` is one product of oneDNN: its bits are a
 // function of its own rows and their count. Other rows of y are left as they are. Arguments as in linear_forward().
 void rows_linear(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
                  std::int64_t single_rows, std::span<const RowRange> blocks,
