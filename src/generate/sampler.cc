@@ -1,7 +1,9 @@
 #include "generate/sampler.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "base/error.h"
@@ -11,7 +13,7 @@ namespace {
 
 // Tokens so unlikely (e^-60) add nothing to a sum of doubles.
 constexpr double kNegligible = -60.0;
-constexpr std::size_t kSortedAtOnce = 64;
+constexpr std::array<double, 4> kBands = {0.02, 1e-4, 1e-8, 0.0};  // relative to the likeliest token
 
 }  // namespace
 
@@ -39,34 +41,38 @@ std::int32_t Sampler::sample(std::span<const float> logits) {
   return token;
 }
 
-// Makes the first `count` of order_ the likeliest tokens, likeliest first. A token is seldom looked for far down, so
-// sorting the whole vocabulary would be waste.
-void Sampler::sort_until(std::span<const float> logits, std::size_t count) {
-  if (count <= sorted_) return;
+// Makes order_ begin with at least `count` of the likeliest tokens, likeliest first. A token is seldom looked for far
+// down, so the vocabulary is sorted band by band of likelihood, and mostly the first band is short and enough.
+void Sampler::sort_until(std::size_t count) {
   const auto greater = [&](std::int32_t a, std::int32_t b) {
-    const float x = logits[static_cast<std::size_t>(a)], y = logits[static_cast<std::size_t>(b)];
+    const double x = weights_[static_cast<std::size_t>(a)], y = weights_[static_cast<std::size_t>(b)];
     return x > y || (x == y && a < b);
   };
-  count = std::min(order_.size(), std::max(count, sorted_ * 4));
-  std::partial_sort(order_.begin() + static_cast<std::ptrdiff_t>(sorted_),
-                    order_.begin() + static_cast<std::ptrdiff_t>(count), order_.end(), greater);
-  sorted_ = count;
+  while (order_.size() < count && band_ < kBands.size()) {
+    const double high = band_ == 0 ? std::numeric_limits<double>::infinity() : kBands[band_ - 1], low = kBands[band_];
+    const auto sorted = static_cast<std::ptrdiff_t>(order_.size());
+    for (std::size_t token = 0; token < weights_.size(); ++token) {
+      if (weights_[token] >= low && weights_[token] < high) order_.push_back(static_cast<std::int32_t>(token));
+    }
+    std::sort(order_.begin() + sorted, order_.end(), greater);
+    ++band_;
+  }
 }
 
 std::int32_t Sampler::draw(std::span<const float> logits) {
   const auto best = std::max_element(logits.begin(), logits.end());
   if (options_.temperature == 0) return static_cast<std::int32_t>(best - logits.begin());
-  order_.resize(logits.size());
-  std::iota(order_.begin(), order_.end(), 0);
-  sorted_ = 0;
   const double highest = *best;
-  const auto weight = [&](std::size_t token) {
+  weights_.resize(logits.size());
+  for (std::size_t token = 0; token < logits.size(); ++token) {
     const double exponent = (logits[token] - highest) / options_.temperature;
-    return exponent < kNegligible ? 0.0 : std::exp(exponent);
-  };
+    weights_[token] = exponent >= kNegligible ? std::exp(exponent) : 0.0;  // 0 for what is no number, too
+  }
+  order_.clear();
+  band_ = 0;
   const auto weight_of_rank = [&](std::size_t rank) {
-    sort_until(logits, std::max(rank + 1, kSortedAtOnce));
-    return weight(static_cast<std::size_t>(order_[rank]));
+    sort_until(rank + 1);
+    return weights_[static_cast<std::size_t>(order_[rank])];
   };
 
   std::size_t kept = logits.size();
@@ -75,7 +81,7 @@ std::int32_t Sampler::draw(std::span<const float> logits) {
     kept = std::min(kept, static_cast<std::size_t>(options_.top_k));
     for (std::size_t rank = 0; rank < kept; ++rank) sum += weight_of_rank(rank);
   } else {
-    for (std::size_t token = 0; token < kept; ++token) sum += weight(token);
+    sum = std::accumulate(weights_.begin(), weights_.end(), 0.0);
   }
   if (options_.top_p < 1) {
     double cumulative = 0;
@@ -101,7 +107,7 @@ std::int32_t Sampler::draw(std::span<const float> logits) {
     if (point < 0) return order_[rank];
   }
   // Rounding alone leads here.
-  sort_until(logits, kept);
+  sort_until(kept);
   return order_[kept - 1];
 }
 

@@ -11,10 +11,10 @@
 namespace attune {
 
 struct SamplerOptions {
-  double temperature = 0.7;   // 0: the most likely token, always
-  std::int64_t top_k = 0;     // 0: off
-  double top_p = 1.0;         // nucleus (Holtzman et al., 2020); 1: off
-  double min_p = 0.0;         // relative to the most likely token's probability; 0: off
+  double temperature = 0.7;  // 0: the most likely token, always
+  std::int64_t top_k = 0;    // 0: off
+  double top_p = 1.0;        // nucleus (Holtzman et al., 2020); 1: off
+  double min_p = 0.0;        // relative to the most likely token's probability; 0: off
   std::uint64_t seed = 0;
 };
 
@@ -29,12 +29,13 @@ struct Penalties {
 // Equal logits are ordered by id, so a seed means the same text everywhere.
 class Sampler {
  public:
-  explicit Sampler(const SamplerOptions& options, const Penalties& penalties = {});  // UserError for values out of range
+  explicit Sampler(const SamplerOptions& options,
+                   const Penalties& penalties = {});  // UserError for values out of range
   std::int32_t sample(std::span<const float> logits);
 
  private:
   std::int32_t draw(std::span<const float> logits);
-  void sort_until(std::span<const float> logits, std::size_t count);
+  void sort_until(std::size_t count);
 
   SamplerOptions options_;
   Penalties penalties_;
@@ -42,7 +43,8 @@ class Sampler {
   std::unordered_map<std::int32_t, std::int64_t> chosen_;  // counts, when there are penalties
   std::vector<float> penalized_;                           // these and the following: reused from token to token
   std::vector<std::int32_t> order_;
-  std::size_t sorted_ = 0;                                 // so many of order_ are the likeliest tokens, in order
+  std::vector<double> weights_;  // of each token, that of the likeliest is 1
+  std::size_t band_ = 0;         // so many bands of likelihood are in order_
 };
 
 }  // namespace attune

@@ -63,6 +63,33 @@ TEST(Sampler, SeedDecidesTheDraws) {
   EXPECT_NE(from_a, from_c);
 }
 
+TEST(Sampler, ManyEquallyLikelyTokensAreAllReached) {
+  const std::vector<float> flat(5000, 1.5f);
+  Sampler sampler({.temperature = 1, .top_p = 0.999, .seed = 4});
+  std::int32_t lowest = 5000, highest = 0;
+  for (int i = 0; i < 2000; ++i) {
+    const std::int32_t token = sampler.sample(flat);
+    lowest = std::min(lowest, token);
+    highest = std::max(highest, token);
+  }
+  EXPECT_LT(lowest, 50);
+  EXPECT_GT(highest, 4900);
+  EXPECT_LE(highest, 4995);  // the nucleus
+}
+
+TEST(Sampler, SurvivesLogitsThatAreNoNumbers) {
+  const float nan = std::nanf("");
+  for (const std::vector<float>& logits : {std::vector<float>{nan, nan, nan}, {1.0f, nan, 2.0f}, {nan, 2.0f, 1.0f}}) {
+    for (const double top_p : {1.0, 0.5}) {
+      Sampler sampler({.temperature = 1, .top_p = top_p});
+      for (int i = 0; i < 50; ++i) {
+        const std::int32_t token = sampler.sample(logits);
+        EXPECT_TRUE(token >= 0 && token < 3);
+      }
+    }
+  }
+}
+
 TEST(Sampler, RefusesSenselessOptions) {
   EXPECT_THROW(Sampler({.temperature = -1}), UserError);
   EXPECT_THROW(Sampler({.top_p = 0}), UserError);

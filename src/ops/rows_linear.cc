@@ -7,6 +7,7 @@
 #include "ops/check.h"
 #include "ops/matvec.h"
 #include "ops/parallel.h"
+#include "ops/scratch.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/rows_linear.cc"
@@ -32,13 +33,13 @@ struct RowsProduct {
 namespace HWY_NAMESPACE {
 namespace {
 
+// `w` points to the weights of `output`; those of the following outputs lie behind it.
 template <int kRows, int kOutputs, typename Y, typename X, typename W>
-HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t output) {
+HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t output, const W* w) {
   const F32 d;
   const auto step = static_cast<std::int64_t>(hn::Lanes(d));
   const std::int64_t inputs = p.x.columns();
   const X* const x = p.x.as<X>() + row * inputs;
-  const W* const w = p.w.as<W>() + output * inputs;
   hn::Vec<F32> sums[kRows][kOutputs];
   for (int r = 0; r < kRows; ++r) {
     for (int o = 0; o < kOutputs; ++o) sums[r][o] = hn::Zero(d);
@@ -66,25 +67,40 @@ HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t outpu
   }
 }
 
-// Four rows share the two weight rows they meet; what is left over goes through blocks that keep as many sums in
-// flight, for the latency of the additions.
+// All rows for eight outputs. Four rows share the two weight rows they meet; what is left over goes through blocks that
+// keep as many sums in flight, for the latency of the additions.
+template <typename Y, typename X, typename W>
+void eight_outputs(const RowsProduct& p, std::int64_t output, const W* w) {
+  const std::int64_t rows = p.x.rows(), inputs = p.x.columns();
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    for (int o = 0; o < 8; o += 2) block<4, 2, Y, X>(p, row, output + o, w + o * inputs);
+  }
+  if (row + 2 <= rows) {
+    for (int o = 0; o < 8; o += 4) block<2, 4, Y, X>(p, row, output + o, w + o * inputs);
+    row += 2;
+  }
+  if (row < rows) block<1, 8, Y, X>(p, row, output, w);
+}
+
 template <typename Y, typename X, typename W>
 void outputs_as(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
-  const std::int64_t rows = p.x.rows();
+  const std::int64_t rows = p.x.rows(), inputs = p.x.columns();
+  constexpr std::int64_t kWiden = 8;  // rows that make it worth widening weights once rather than in every block
+  const bool widen = !std::is_same_v<W, float> && rows >= kWiden;
+  float* const wide = widen ? thread_scratch(static_cast<std::size_t>(8 * inputs)) : nullptr;
   std::int64_t output = begin;
   for (; output + 8 <= end; output += 8) {
-    std::int64_t row = 0;
-    for (; row + 4 <= rows; row += 4) {
-      for (std::int64_t o = output; o < output + 8; o += 2) block<4, 2, Y, X, W>(p, row, o);
+    const W* const w = p.w.as<W>() + output * inputs;
+    if (widen) {
+      for_lanes(0, 8 * inputs, [&](auto d, std::int64_t i) HWY_ATTR { store(d, load(d, w + i), wide + i); });
+      eight_outputs<Y, X>(p, output, static_cast<const float*>(wide));
+    } else {
+      eight_outputs<Y, X>(p, output, w);
     }
-    if (row + 2 <= rows) {
-      for (std::int64_t o = output; o < output + 8; o += 4) block<2, 4, Y, X, W>(p, row, o);
-      row += 2;
-    }
-    if (row < rows) block<1, 8, Y, X, W>(p, row, output);
   }
   for (; output < end; ++output) {
-    for (std::int64_t row = 0; row < rows; ++row) block<1, 1, Y, X, W>(p, row, output);
+    for (std::int64_t row = 0; row < rows; ++row) block<1, 1, Y, X>(p, row, output, p.w.as<W>() + output * inputs);
   }
 }
 
