@@ -4,30 +4,40 @@
 
 #include <algorithm>
 #include <fstream>
+#include <limits>
+#include <optional>
 #include <string>
+
+#include "base/control_group.h"
 
 namespace attune {
 namespace {
 
-// A "VmRSS:   123 kB" line of /proc/self/status, in bytes; 0 when there is none.
-std::uint64_t status_bytes(const std::string& field) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
+// A "VmRSS:   123 kB" line of a file under /proc, in bytes; nothing when there is none.
+std::optional<std::uint64_t> bytes_in(const char* path, const std::string& field) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
     if (line.starts_with(field + ":")) return std::stoull(line.substr(field.size() + 1)) * 1024;
   }
-  return 0;
+  return std::nullopt;
 }
 
 }  // namespace
 
-std::uint64_t resident_bytes() { return status_bytes("VmRSS"); }
-std::uint64_t peak_resident_bytes() { return status_bytes("VmHWM"); }
+std::uint64_t resident_bytes() { return bytes_in("/proc/self/status", "VmRSS").value_or(0); }
+std::uint64_t peak_resident_bytes() { return bytes_in("/proc/self/status", "VmHWM").value_or(0); }
 
 std::uint64_t machine_memory_bytes() {
   const auto physical = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  std::ifstream limit("/sys/fs/cgroup/memory.max");
-  std::uint64_t group = 0;
-  return limit >> group ? std::min(physical, group) : physical;   // "max" does not parse: no limit
+  const auto group = control_group_memory();
+  return group ? std::min(physical, group->limit) : physical;
+}
+
+std::uint64_t available_memory_bytes() {
+  const std::uint64_t free =
+      bytes_in("/proc/meminfo", "MemAvailable").value_or(std::numeric_limits<std::uint64_t>::max());
+  const auto group = control_group_memory();
+  return group ? std::min(free, group->limit - std::min(group->limit, group->used)) : free;
 }
 
 }  // namespace attune
