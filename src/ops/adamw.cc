@@ -18,19 +18,6 @@
 HWY_BEFORE_NAMESPACE();
 namespace attune {
 
-#ifndef ATTUNE_OPS_ADAMW_FACTORS
-#define ATTUNE_OPS_ADAMW_FACTORS
-// AdamWParams with everything that is the same for all elements worked out.
-struct AdamWFactors {
-  float decay;                    // 1 - learning_rate * weight_decay
-  float keep_first, add_first;    // beta1, 1 - beta1
-  float keep_second, add_second;  // beta2, 1 - beta2
-  float step_size;                // learning_rate / (1 - beta1^step)
-  float root_correction;          // 1 / sqrt(1 - beta2^step)
-  float epsilon, gradient_scale;
-};
-#endif
-
 namespace HWY_NAMESPACE {
 namespace {
 
@@ -78,13 +65,8 @@ namespace attune {
 HWY_EXPORT(adamw_range);
 HWY_EXPORT(sum_of_squares_range);
 
-void adamw_step(TensorView parameter, TensorView gradient, TensorView first_moment, TensorView second_moment,
-                const AdamWParams& params) {
-  const OpTimer timer(OpFamily::kOptimizer);
-  const char* where = "adamw_step";
-  require_f32(where, {parameter, gradient, first_moment, second_moment});
-  require_equal_size(where, {parameter, gradient, first_moment, second_moment});
-  require(params.step >= 1, where, "step >= 1");
+AdamWFactors adamw_factors(const AdamWParams& params) {
+  require(params.step >= 1, "adamw_step", "step >= 1");
   const double beta1 = params.beta1, beta2 = params.beta2, rate = params.learning_rate;
   const auto step = static_cast<double>(params.step);
   AdamWFactors f;
@@ -97,6 +79,16 @@ void adamw_step(TensorView parameter, TensorView gradient, TensorView first_mome
   f.root_correction = static_cast<float>(1.0 / std::sqrt(1.0 - std::pow(beta2, step)));
   f.epsilon = params.epsilon;
   f.gradient_scale = params.gradient_scale;
+  return f;
+}
+
+void adamw_step(TensorView parameter, TensorView gradient, TensorView first_moment, TensorView second_moment,
+                const AdamWParams& params) {
+  const OpTimer timer(OpFamily::kOptimizer);
+  const char* where = "adamw_step";
+  require_f32(where, {parameter, gradient, first_moment, second_moment});
+  require_equal_size(where, {parameter, gradient, first_moment, second_moment});
+  const AdamWFactors f = adamw_factors(params);
   parallel_ranges(parameter.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(adamw_range)
     (parameter.as<float>(), gradient.as<float>(), first_moment.as<float>(), second_moment.as<float>(), f,

@@ -21,8 +21,8 @@ struct AttentionParams {
 void attention_forward(TensorView out, TensorView log_sum_exp, TensorView q, TensorView k, TensorView v,
                        std::span<const std::int32_t> sequence_starts, const AttentionParams& params);
 
-// Overwrites dq [N, H, D], dk, dv [N, K, D] (act). Inputs as in the forward pass, out and log_sum_exp its
-// results. `delta` [H, N] f32 is scratch. Results do not depend on the thread count.
+// Overwrites dq [N, H, D], dk, dv [N, K, D] (act); dq may be dout. Inputs as in the forward pass, out and
+// log_sum_exp its results. `delta` [H, N] f32 is scratch. Results do not depend on the thread count.
 void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q,
                         TensorView k, TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
                         std::span<const std::int32_t> sequence_starts, const AttentionParams& params);

@@ -58,7 +58,7 @@ template <class Body>
 HWY_INLINE void for_lanes_with_words(std::int64_t begin, std::int64_t end, NoiseKey key, const Body& body) {
   HWY_ALIGN std::uint32_t words[kWords];
   for (std::int64_t start = begin; start < end; start += kWords) {
-    random_words(words, key, static_cast<std::uint64_t>(start / 4));
+    random_words(words, key, (key.first + static_cast<std::uint64_t>(start)) / 4);
     for_lanes(start, HWY_MIN(end, start + kWords), [&](auto d, std::int64_t i) HWY_ATTR {
       const hn::Rebind<std::uint32_t, decltype(d)> du;
       body(d, i, hn::LoadU(du, words + (i - start)));
@@ -138,6 +138,7 @@ void dropout(TensorView out, TensorView x, float probability, NoiseKey key) {
   require_activations("dropout", {out, x});
   require_equal_size("dropout", {out, x});
   require(probability >= 0.0f && probability < 1.0f, "dropout", "a probability in [0, 1)");
+  require(key.first % 4 == 0, "dropout", "a part that begins at a multiple of 4");
   const auto dropped_below = static_cast<std::uint32_t>(std::lround(static_cast<double>(probability) * 0x1.0p31));
   const auto scale = static_cast<float>(1.0 / (1.0 - static_cast<double>(probability)));
   parallel_ranges(x.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {

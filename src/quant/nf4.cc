@@ -68,35 +68,6 @@ const std::array<float, 16> kNf4Values = {
     1.0f,
 };
 
-const std::array<float, 256>& dynamic_map() {
-  static const std::array<float, 256> map = [] {
-    std::array<float, 256> values{};
-    std::size_t used = 0;
-    for (int exponent = 0; exponent < 7; ++exponent) {
-      // 2^e + 1 points evenly from 0.1 to 1; the map holds the midpoints, scaled by a power of ten, with both
-      // signs. Rounded as torch.linspace does it on the CPU: fused, from the nearer end.
-      const int steps = 1 << exponent;
-      const float step = (1.0f - 0.1f) / static_cast<float>(steps);
-      const auto point = [&](int i) {
-        const int half = (steps + 1) / 2;
-        return i < half ? std::fma(step, static_cast<float>(i), 0.1f)
-                        : std::fma(-step, static_cast<float>(steps - i), 1.0f);
-      };
-      const auto scale = static_cast<float>(std::pow(10.0, exponent - 6));
-      for (int i = 0; i < steps; ++i) {
-        const float value = scale * ((point(i) + point(i + 1)) / 2.0f);
-        values[used++] = value;
-        values[used++] = -value;
-      }
-    }
-    values[used++] = 0.0f;
-    values[used++] = 1.0f;
-    std::sort(values.begin(), values.end());
-    return values;
-  }();
-  return map;
-}
-
 bool encode_nf4(std::span<std::uint8_t> codes, std::span<float> absmax, const TensorView& source) {
   const std::int64_t elements = source.elements(), whole = elements / kNf4Block;
   assert(std::ssize(codes) == nf4_code_bytes(elements) && std::ssize(absmax) == nf4_blocks(elements));

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "quant/dynamic_map.h"
 #include "tensor/tensor.h"
 
 namespace attune {
@@ -15,9 +16,6 @@ inline constexpr std::int64_t kNf4NestedBlock = 256;  // scales per scale of sca
 
 // The sixteen values: quantiles of a normal distribution, ascending, exact zero at 7.
 extern const std::array<float, 16> kNf4Values;
-
-// The signed 8-bit dynamic map that codes the scales (Dettmers et al., "8-bit optimizers", 2021); ascending.
-const std::array<float, 256>& dynamic_map();
 
 inline std::int64_t nf4_code_bytes(std::int64_t elements) { return (elements + 1) / 2; }
 inline std::int64_t nf4_blocks(std::int64_t elements) { return (elements + kNf4Block - 1) / kNf4Block; }
