@@ -1,18 +1,31 @@
 #include "tensor/memory_plan.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
-#include <numeric>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <utility>
 
 #include "base/error.h"
+#include "base/memory_use.h"
 #include "base/progress.h"
 
 namespace attune {
 namespace {
 
 std::size_t padded(std::size_t bytes) { return (bytes + kBufferAlignment - 1) / kBufferAlignment * kBufferAlignment; }
+
+// Smaller arenas are not worth a look at what the system has left.
+constexpr std::size_t kWorthAsking = std::size_t{64} << 20;
+
+[[noreturn]] void refuse(std::size_t bytes) {
+  throw UserError("[memory] the plan needs {} at once and this machine has {} left; close other programs or name a smaller "
+                  "budget", format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available_memory_bytes())));
+}
 
 bool overlap(const Lifetime& a, const Lifetime& b) { return a.begin < b.end && b.begin < a.end; }
 
@@ -33,16 +46,25 @@ BufferId MemoryPlan::add(std::string name, BufferKind kind, DType dtype, Shape s
 
 void MemoryPlan::place() {
   if (std::exchange(placed_, true)) return;
-  // Largest first; ties in the order of the table, so that the same plan always gives the same addresses.
-  std::vector<std::size_t> order(buffers_.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
+  // What lives always shares with nothing: side by side at the bottom, in the order of the table.
+  std::size_t bottom = 0;
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < buffers_.size(); ++i) {
+    if (buffers_[i].lifetime.end != Lifetime{}.end) {
+      order.push_back(i);
+      continue;
+    }
+    buffers_[i].offset = bottom;
+    bottom += padded(buffers_[i].bytes);
+  }
+  // The others largest first; ties in the order of the table, so that the same plan always gives the same addresses.
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return buffers_[a].bytes > buffers_[b].bytes; });
   std::vector<std::size_t> done;  // placed buffers, by offset
-  arena_bytes_ = 0;
+  arena_bytes_ = bottom;
   for (const std::size_t index : order) {
     BufferPlan& buffer = buffers_[index];
-    std::size_t offset = 0;
+    std::size_t offset = bottom;
     for (const std::size_t other_index : done) {
       const BufferPlan& other = buffers_[other_index];
       if (!overlap(buffer.lifetime, other.lifetime)) continue;
@@ -69,13 +91,34 @@ std::size_t MemoryPlan::bytes_of(BufferKind kind) const {
 
 Arena::Arena(const MemoryPlan& plan) : bytes_(plan.arena_bytes()), buffers_(plan.buffers()) {
   if (bytes_ == 0) return;
+  // Linux promises more memory than it has and kills who uses it; so the question is asked before.
+  if (bytes_ >= kWorthAsking && bytes_ > available_memory_bytes()) refuse(bytes_);
   void* const address = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (address == MAP_FAILED) {
-    throw UserError("[memory] the plan needs {} and this machine refuses it; name a smaller budget",
-                    format_bytes(static_cast<double>(bytes_)));
-  }
+  if (address == MAP_FAILED) refuse(bytes_);
   ::madvise(address, bytes_, MADV_HUGEPAGE);
   data_ = static_cast<std::byte*>(address);
+}
+
+Arena Arena::in_file(const MemoryPlan& plan, const fs::path& folder) {
+  Arena arena;
+  arena.bytes_ = plan.arena_bytes();
+  arena.buffers_ = plan.buffers();
+  if (arena.bytes_ == 0) return arena;
+  std::string name = (folder / "attune-weights-XXXXXX").string();
+  const int file = ::mkstemp(name.data());
+  if (file < 0) throw UserError("[{}] cannot hold weights: {}; name another folder in TMPDIR", folder.string(), std::strerror(errno));
+  ::unlink(name.c_str());
+  const int failed = ::posix_fallocate(file, 0, static_cast<off_t>(arena.bytes_));
+  void* const address =
+      failed != 0 ? MAP_FAILED : ::mmap(nullptr, arena.bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  const int reason = failed != 0 ? failed : errno;
+  ::close(file);
+  if (address == MAP_FAILED) {
+    throw UserError("[{}] cannot hold {} of weights: {}; free space there or name another folder in TMPDIR", folder.string(),
+                    format_bytes(static_cast<double>(arena.bytes_)), std::strerror(reason));
+  }
+  arena.data_ = static_cast<std::byte*>(address);
+  return arena;
 }
 
 Arena::~Arena() {

@@ -9,9 +9,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/file.h"
 #include "tensor/tensor.h"
 
 namespace attune {
@@ -57,17 +59,21 @@ class MemoryPlan {
 };
 
 // One zeroed allocation that holds every buffer of a placed plan. Views stay valid as long as the arena lives; moving
-// the arena does not move the bytes. Throws UserError when the machine has not that much memory.
+// the arena does not move the bytes. Throws UserError when the machine has not that much memory to give.
 class Arena {
  public:
   Arena() = default;
   explicit Arena(const MemoryPlan& plan);
+  // The same in a file without a name in `folder`, for weights that are read again for every use: its memory can be
+  // given back (model/weight_stream.h) while the bytes stay on disk. Throws UserError when the disk is full.
+  static Arena in_file(const MemoryPlan& plan, const fs::path& folder);
   ~Arena();
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;
 
   TensorView view(BufferId id) const;                // empty view for an invalid id
   std::size_t bytes() const { return bytes_; }
+  std::span<const std::byte> span() const { return {data_, bytes_}; }
 
  private:
   std::byte* data_ = nullptr;
