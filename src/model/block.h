@@ -1,6 +1,8 @@
 // What the forward and the backward pass of a block share.
 #pragma once
 
+#include <algorithm>
+
 #include "model/pass.h"
 #include "ops/attention.h"
 
@@ -22,21 +24,36 @@ inline TensorView head_rows(TensorView view, std::int64_t head_dim) {
   return reshaped(view, {view.elements() / head_dim, head_dim});
 }
 
-// The buffer of a pair's hidden product. Blocks that share buffers may have pairs of different ranks: the buffer has
-// room for the largest.
-inline TensorView hidden_of(const BlockBuffers<TensorView>& buffers, Slot slot, const LoraPair& pair) {
-  TensorView hidden = buffers.hidden[static_cast<std::size_t>(slot)];
-  hidden.shape = {buffers.input.rows(), pair.rank};
-  return hidden;
+// Rows [begin, begin + count) of a buffer of the pass, in a buffer that may hold one chunk only.
+inline TensorView chunk_of(TensorView buffer, std::int64_t begin, std::int64_t count) {
+  if (buffer.empty()) return buffer;
+  return buffer.rows() >= begin + count ? buffer.slice_rows(begin, count) : buffer.slice_rows(0, count);
 }
 
-LoraParams lora_params(const LoraPair& pair, const PassNoise& noise);
+// The same of a pair's hidden product. Blocks that share buffers may have pairs of different ranks: the buffer has room
+// for the largest.
+inline TensorView hidden_of(TensorView hidden, const LoraPair& pair, std::int64_t begin, std::int64_t count) {
+  hidden.shape = {hidden.empty() ? count : hidden.rows(), pair.rank};
+  return chunk_of(hidden, begin, count);
+}
+
+// Of the tokens from `first` on: each has its own random mask.
+LoraParams lora_params(const LoraPair& pair, const PassNoise& noise, std::int64_t first, std::int64_t columns);
 AttentionParams attention_params(const ModelConfig& config, std::int64_t block);
 
-// Fills every buffer of block `index` from buffers.input. The residual stream after the block goes to `output`, which
-// is left alone when empty (recomputation: the backward pass does not read it).
-void block_forward(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise,
-                   const BlockBuffers<TensorView>& buffers, TensorView output, const Activations& activations,
-                   KvCache* cache);
+// Calls body(begin, count) for consecutive ranges of at most `rows` that cover [0, tokens).
+template <typename Body>
+void for_row_blocks(std::int64_t tokens, std::int64_t rows, const Body& body) {
+  for (std::int64_t begin = 0; begin < tokens; begin += rows) body(begin, std::min(rows, tokens - begin));
+}
+
+// Computes again what block `index` does not keep of its attention side, up to buffers.middle.
+void recompute_attention(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise,
+                         Keep keep, const BlockBuffers<TensorView>& buffers, const Activations& activations);
+
+// Computes again what block `index` does not keep of its MLP for the tokens [begin, begin + count): everything that its
+// backward pass reads, but not the block's output.
+void recompute_mlp(const Model& model, std::int64_t index, const PassNoise& noise, Keep keep, std::int64_t begin,
+                   std::int64_t count, const BlockBuffers<TensorView>& buffers, const Activations& activations);
 
 }  // namespace attune

@@ -7,67 +7,99 @@
 namespace attune {
 namespace {
 
-// Gradients of y = W x + bias + LoRA: to x (overwritten or accumulated), to the pair, and to the base when it trains.
-void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, TensorView hidden,
-                      const Linear& layer, const PassNoise& noise, const Activations& activations) {
-  linear_backward_weight(layer.dweight, layer.dbias, dy, x);
-  if (layer.lora.rank == 0) return linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
-  lora_linear_backward(dx, mode, layer.lora.da, layer.lora.db, dy, x, hidden, layer.weight, activations.tile,
-                       layer.lora.a, layer.lora.b, lora_params(layer.lora, noise), lora_scratch(activations));
+// Gradients of y = W x + bias + LoRA for the tokens from `begin` on: to x (overwritten or accumulated), to the pair, and
+// to the base when it trains. Sums over tokens are made in blocks of kGradientRows, however the caller cuts its chunks.
+void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, TensorView hidden, const Linear& layer,
+                      const PassNoise& noise, const Activations& activations, std::int64_t begin) {
+  linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
+  for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
+    const TensorView dy_rows = dy.slice_rows(first, count), x_rows = x.slice_rows(first, count);
+    linear_backward_weight(layer.dweight, layer.dbias, dy_rows, x_rows);
+    if (layer.lora.rank == 0) return;
+    lora_backward(dx.slice_rows(first, count), layer.lora.da, layer.lora.db, dy_rows, x_rows,
+                  hidden_of(hidden, layer.lora, begin + first, count), layer.lora.a, layer.lora.b,
+                  lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
+  });
 }
 
-// activations.dresidual holds the gradient of the block's output and receives that of its input.
-void block_backward(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise,
-                    const BlockBuffers<TensorView>& b, const Activations& activations) {
-  const ModelConfig& c = model.config;
-  const Block& block = model.blocks[static_cast<std::size_t>(index)];
-  const std::int64_t tokens = input.ids.rows();
-  const auto part = [&](TensorView buffer) { return first_tokens(buffer, tokens); };
-  const TensorView dresidual = part(activations.dresidual), dnormed = part(activations.dnormed);
-  const TensorView dinner = part(activations.dinner), dattention = part(activations.dattention);
-  const TensorView dq = part(activations.dq), dk = part(activations.dk), dv = part(activations.dv);
-  const auto gradients = [&](TensorView dx, GradientMode mode, TensorView dy, TensorView x, Slot slot) {
-    linear_gradients(dx, mode, dy, x, hidden_of(b, slot, block[slot].lora), block[slot], noise, activations);
-  };
+void norm_gradients(TensorView dx, GradientMode mode, TensorView dweight, TensorView dout, TensorView x, TensorView weight,
+                    TensorView inv_rms) {
+  for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
+    rms_norm_backward(dx.slice_rows(first, count), mode, dweight, dout.slice_rows(first, count), x.slice_rows(first, count),
+                      weight, inv_rms.slice_rows(first, count));
+  });
+}
 
-  // gate and up are read for the last time by swiglu_backward, so their gradients take their place.
-  gradients(dinner, GradientMode::kOverwrite, dresidual, b.inner, Slot::kDown);
-  swiglu_backward(b.gate, dinner, dinner, b.gate, b.up);
-  gradients(dnormed, GradientMode::kOverwrite, b.gate, b.mlp_in, Slot::kGate);
-  gradients(dnormed, GradientMode::kAccumulate, dinner, b.mlp_in, Slot::kUp);
-  rms_norm_backward(dresidual, GradientMode::kAccumulate, block.mlp_norm.dweight, dnormed, b.middle,
-                    block.mlp_norm.weight, b.inv_rms_2);
+// What the backward pass of a block works on.
+struct BlockGradients {
+  const Model& model;
+  std::int64_t index;
+  const PassInput& input;
+  const PassNoise& noise;
+  const BlockBuffers<TensorView>& b;
+  const Activations& activations;
 
-  gradients(dattention, GradientMode::kOverwrite, dresidual, b.attention_out, Slot::kO);
-  attention_backward(by_head(dq, c.heads, c.head_dim), by_head(dk, c.kv_heads, c.head_dim),
-                     by_head(dv, c.kv_heads, c.head_dim), by_head(dattention, c.heads, c.head_dim),
-                     by_head(b.q, c.heads, c.head_dim), by_head(b.k, c.kv_heads, c.head_dim),
-                     by_head(b.v, c.kv_heads, c.head_dim), by_head(b.attention_out, c.heads, c.head_dim),
-                     reshaped(b.log_sum_exp, {c.heads, tokens}),
-                     reshaped(part(activations.delta), {c.heads, tokens}), input.sequence_starts, attention_params(c, index));
-  rope_backward(by_head(dq, c.heads, c.head_dim), input.positions, activations.cosines, activations.sines);
-  rope_backward(by_head(dk, c.kv_heads, c.head_dim), input.positions, activations.cosines, activations.sines);
+  const Block& block() const { return model.blocks[static_cast<std::size_t>(index)]; }
+  Keep keep() const { return activations.keep[static_cast<std::size_t>(index)]; }
+  TensorView part(TensorView buffer) const { return first_tokens(buffer, input.ids.rows()); }
+  void gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, Slot slot, std::int64_t begin = 0) const {
+    linear_gradients(dx, mode, dy, x, b.hidden[static_cast<std::size_t>(slot)], block()[slot], noise, activations, begin);
+  }
+};
+
+// dresidual holds the gradient of the block's output and receives that of its residual stream after attention.
+void mlp_backward(const BlockGradients& g, TensorView dresidual) {
+  const BlockBuffers<TensorView>& b = g.b;
+  for_row_blocks(dresidual.rows(), g.activations.mlp_rows, [&](std::int64_t begin, std::int64_t count) {
+    recompute_mlp(g.model, g.index, g.noise, g.keep(), begin, count, b, g.activations);
+    const auto part = [&](TensorView buffer) { return chunk_of(buffer, begin, count); };
+    const TensorView gate = part(b.gate), up = part(b.up), mlp_in = part(b.mlp_in), dout = dresidual.slice_rows(begin, count);
+    const TensorView dinner = part(g.activations.dinner), dmlp_in = part(g.activations.dmlp_in);
+    // gate and up are read for the last time by swiglu_backward, so their gradients take their place.
+    g.gradients(dinner, GradientMode::kOverwrite, dout, part(b.inner), Slot::kDown, begin);
+    swiglu_backward(gate, dinner, dinner, gate, up);
+    g.gradients(dmlp_in, GradientMode::kOverwrite, gate, mlp_in, Slot::kGate, begin);
+    g.gradients(dmlp_in, GradientMode::kAccumulate, dinner, mlp_in, Slot::kUp, begin);
+    norm_gradients(dout, GradientMode::kAccumulate, g.block().mlp_norm.dweight, dmlp_in, b.middle.slice_rows(begin, count),
+                   g.block().mlp_norm.weight, part(b.inv_rms_2));
+  });
+}
+
+// The same from there to the block's input.
+void attention_side_backward(const BlockGradients& g, TensorView dresidual) {
+  const ModelConfig& c = g.model.config;
+  const BlockBuffers<TensorView>& b = g.b;
+  const Block& block = g.block();
+  const std::int64_t tokens = dresidual.rows();
+  const TensorView dattention = g.part(g.activations.dattention), dattention_in = g.part(g.activations.dattention_in);
+  const TensorView dq = g.part(g.activations.dq), dk = g.part(g.activations.dk), dv = g.part(g.activations.dv);
+  g.gradients(dattention, GradientMode::kOverwrite, dresidual, b.attention_out, Slot::kO);
+  attention_backward(by_head(dq, c.heads, c.head_dim), by_head(dk, c.kv_heads, c.head_dim), by_head(dv, c.kv_heads, c.head_dim),
+                     by_head(dattention, c.heads, c.head_dim), by_head(b.q, c.heads, c.head_dim),
+                     by_head(b.k, c.kv_heads, c.head_dim), by_head(b.v, c.kv_heads, c.head_dim),
+                     by_head(b.attention_out, c.heads, c.head_dim), reshaped(b.log_sum_exp, {c.heads, tokens}),
+                     reshaped(g.part(g.activations.delta), {c.heads, tokens}), g.input.sequence_starts,
+                     attention_params(c, g.index));
+  rope_backward(by_head(dq, c.heads, c.head_dim), g.input.positions, g.activations.cosines, g.activations.sines);
+  rope_backward(by_head(dk, c.kv_heads, c.head_dim), g.input.positions, g.activations.cosines, g.activations.sines);
   if (c.qk_norm) {
-    const auto norm_gradients = [&](TensorView d, const Norm& norm, TensorView raw, TensorView inv) {
+    const auto head_gradients = [&](TensorView d, const Norm& norm, TensorView raw, TensorView inv) {
       const TensorView rows = head_rows(d, c.head_dim);
       rms_norm_backward(rows, GradientMode::kOverwrite, norm.dweight, rows, head_rows(raw, c.head_dim), norm.weight,
                         reshaped(inv, {inv.elements()}));
     };
-    norm_gradients(dq, block.q_norm, b.q_raw, b.q_inv);
-    norm_gradients(dk, block.k_norm, b.k_raw, b.k_inv);
+    head_gradients(dq, block.q_norm, b.q_raw, b.q_inv);
+    head_gradients(dk, block.k_norm, b.k_raw, b.k_inv);
   }
-  gradients(dnormed, GradientMode::kOverwrite, dq, b.attention_in, Slot::kQ);
-  gradients(dnormed, GradientMode::kAccumulate, dk, b.attention_in, Slot::kK);
-  gradients(dnormed, GradientMode::kAccumulate, dv, b.attention_in, Slot::kV);
-  rms_norm_backward(dresidual, GradientMode::kAccumulate, block.attention_norm.dweight, dnormed, b.input,
-                    block.attention_norm.weight, b.inv_rms_1);
-}
-
-// Blocks that share their inner buffers were overwritten by later ones since their forward pass.
-bool is_recomputed(const Activations& activations, std::size_t index) {
-  const auto& blocks = activations.blocks;
-  const std::size_t neighbour = index > 0 ? index - 1 : index + 1;
-  return neighbour < blocks.size() && blocks[neighbour].inner.data == blocks[index].inner.data;
+  const TensorView attention_in = b.attention_in_again;
+  if (g.keep() != Keep::kAll) {
+    rms_norm_forward(attention_in, b.inv_rms_1, b.input, block.attention_norm.weight, static_cast<float>(c.rms_norm_eps));
+  }
+  g.gradients(dattention_in, GradientMode::kOverwrite, dq, attention_in, Slot::kQ);
+  g.gradients(dattention_in, GradientMode::kAccumulate, dk, attention_in, Slot::kK);
+  g.gradients(dattention_in, GradientMode::kAccumulate, dv, attention_in, Slot::kV);
+  norm_gradients(dresidual, GradientMode::kAccumulate, block.attention_norm.dweight, dattention_in, b.input,
+                 block.attention_norm.weight, b.inv_rms_1);
 }
 
 }  // namespace
@@ -75,15 +107,17 @@ bool is_recomputed(const Activations& activations, std::size_t index) {
 void backward(const Model& model, const PassInput& input, const PassNoise& noise, const Activations& activations) {
   const std::int64_t tokens = input.ids.rows();
   const TensorView dresidual = first_tokens(activations.dresidual, tokens);
-  rms_norm_backward(dresidual, GradientMode::kOverwrite, model.final_norm.dweight,
-                    first_tokens(activations.dnormed, tokens), first_tokens(activations.output, tokens),
-                    model.final_norm.weight, first_tokens(activations.inv_rms, tokens));
+  norm_gradients(dresidual, GradientMode::kOverwrite, model.final_norm.dweight, first_tokens(activations.dnormed, tokens),
+                 first_tokens(activations.output, tokens), model.final_norm.weight, first_tokens(activations.inv_rms, tokens));
   for (std::size_t i = model.blocks.size(); i-- > 0;) {
-    const BlockBuffers<TensorView> buffers = first_tokens(activations.blocks[i], tokens);
-    if (is_recomputed(activations, i)) {
-      block_forward(model, static_cast<std::int64_t>(i), input, noise, buffers, {}, activations, nullptr);
-    }
-    block_backward(model, static_cast<std::int64_t>(i), input, noise, buffers, activations);
+    const auto index = static_cast<std::int64_t>(i);
+    const BlockBuffers<TensorView> buffers = first_tokens(activations.backward[i], tokens);
+    const BlockGradients gradients{model, index, input, noise, buffers, activations};
+    model.stream.fetch_block(index - 1);
+    recompute_attention(model, index, input, noise, gradients.keep(), buffers, activations);
+    mlp_backward(gradients, dresidual);
+    attention_side_backward(gradients, dresidual);
+    model.stream.give_back_block(index);
   }
   if (!model.dembedding.empty()) embedding_backward(model.dembedding, dresidual, input.ids);
 }

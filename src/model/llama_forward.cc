@@ -11,15 +11,53 @@
 namespace attune {
 namespace {
 
-void copy(TensorView to, TensorView from) { std::memcpy(to.data, from.data, from.bytes()); }
-
-// y = (or +=) W x + bias + LoRA. `hidden` is kept for the backward pass.
-void linear(TensorView y, TensorView hidden, TensorView x, const Linear& layer, const PassNoise& noise,
-            const Activations& activations, GradientMode mode = GradientMode::kOverwrite) {
-  if (layer.lora.rank == 0) return linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
-  lora_linear_forward(y, hidden, x, layer.weight, layer.bias, activations.tile, mode, layer.lora.a, layer.lora.b,
-                      lora_params(layer.lora, noise), lora_scratch(activations));
+void copy(TensorView to, TensorView from) {
+  if (to.data != from.data) std::memcpy(to.data, from.data, from.bytes());
 }
+
+// What a forward pass of a block works on.
+struct BlockPass {
+  const Model& model;
+  std::int64_t index;
+  const PassNoise& noise;
+  const BlockBuffers<TensorView>& buffers;
+  const Activations& activations;
+
+  const Block& block() const { return model.blocks[static_cast<std::size_t>(index)]; }
+  float eps() const { return static_cast<float>(model.config.rms_norm_eps); }
+  TensorView hidden(Slot slot, std::int64_t begin, std::int64_t count) const {
+    return hidden_of(buffers.hidden[static_cast<std::size_t>(slot)], block()[slot].lora, begin, count);
+  }
+
+  // y = (or +=) W x + bias + LoRA of the tokens from `begin` on; the pair's hidden product is left for the backward pass.
+  // Dropout draws its masks a few rows at a time, so that its scratch stays small.
+  void project(TensorView y, TensorView x, Slot slot, std::int64_t begin = 0,
+               GradientMode mode = GradientMode::kOverwrite) const {
+    const Linear& layer = block()[slot];
+    if (layer.lora.rank > 0 && !drops(layer.lora)) {
+      return lora_linear_forward(y, hidden(slot, begin, x.rows()), x, layer.weight, layer.bias, activations.tile, mode,
+                                 layer.lora.a, layer.lora.b, lora_params(layer.lora, noise, begin, x.columns()),
+                                 lora_scratch(activations));
+    }
+    linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
+    if (layer.lora.rank == 0) return;
+    for_row_blocks(x.rows(), lora_rows(layer.lora, x.rows()), [&](std::int64_t first, std::int64_t count) {
+      lora_forward(y.slice_rows(first, count), hidden(slot, begin + first, count), x.slice_rows(first, count), layer.lora.a,
+                   layer.lora.b, lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
+    });
+  }
+  // The hidden product alone.
+  void project_hidden(TensorView x, Slot slot, std::int64_t begin) const {
+    const LoraPair& pair = block()[slot].lora;
+    if (pair.rank == 0) return;
+    for_row_blocks(x.rows(), lora_rows(pair, x.rows()), [&](std::int64_t first, std::int64_t count) {
+      lora_hidden(hidden(slot, begin + first, count), x.slice_rows(first, count), pair.a,
+                  lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
+    });
+  }
+  bool drops(const LoraPair& pair) const { return noise.training && pair.dropout > 0; }
+  std::int64_t lora_rows(const LoraPair& pair, std::int64_t tokens) const { return drops(pair) ? kGradientRows : tokens; }
+};
 
 // Appends the new keys and values and attends to everything the cache then holds.
 void cached_attention(const Model& model, std::int64_t index, const BlockBuffers<TensorView>& b, KvCache& cache) {
@@ -35,6 +73,15 @@ void cached_attention(const Model& model, std::int64_t index, const BlockBuffers
   }
 }
 
+// Rows of the embedding; from disk a few hundred at a time, so that few of its pages are in memory at once.
+void look_up(TensorView residual, TensorView ids, const Model& model) {
+  const std::int64_t rows = model.stream.streams_embedding() ? kStreamedLookups : ids.rows();
+  for_row_blocks(ids.rows(), rows, [&](std::int64_t first, std::int64_t count) {
+    embedding_forward(residual.slice_rows(first, count), ids.slice_rows(first, count), model.embedding);
+    model.stream.give_back_embedding();
+  });
+}
+
 void add_neftune_noise(TensorView x, const PassInput& input, const PassNoise& noise) {
   const std::span<const std::int32_t> starts = input.sequence_starts;
   for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
@@ -48,8 +95,9 @@ void add_neftune_noise(TensorView x, const PassInput& input, const PassNoise& no
 
 }  // namespace
 
-LoraParams lora_params(const LoraPair& pair, const PassNoise& noise) {
-  return {pair.scale, noise.training ? pair.dropout : 0.0f, {noise.seed, noise.pass << 20 | pair.stream}};
+LoraParams lora_params(const LoraPair& pair, const PassNoise& noise, std::int64_t first, std::int64_t columns) {
+  return {pair.scale, noise.training ? pair.dropout : 0.0f,
+          {noise.seed, noise.pass << 20 | pair.stream, static_cast<std::uint64_t>(first * columns)}};
 }
 
 AttentionParams attention_params(const ModelConfig& config, std::int64_t block) {
@@ -57,55 +105,92 @@ AttentionParams attention_params(const ModelConfig& config, std::int64_t block) 
           block < config.full_attention_layers ? 0 : config.sliding_window};
 }
 
-void block_forward(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise,
-                   const BlockBuffers<TensorView>& b, TensorView output, const Activations& activations,
-                   KvCache* cache) {
-  const ModelConfig& c = model.config;
-  const Block& block = model.blocks[static_cast<std::size_t>(index)];
-  const auto eps = static_cast<float>(c.rms_norm_eps);
-  const auto project = [&](TensorView y, TensorView x, Slot slot, GradientMode mode = GradientMode::kOverwrite) {
-    linear(y, hidden_of(b, slot, block[slot].lora), x, block[slot], noise, activations, mode);
-  };
+namespace {
 
-  rms_norm_forward(b.attention_in, b.inv_rms_1, b.input, block.attention_norm.weight, eps);
-  project(c.qk_norm ? b.q_raw : b.q, b.attention_in, Slot::kQ);
-  project(c.qk_norm ? b.k_raw : b.k, b.attention_in, Slot::kK);
-  project(b.v, b.attention_in, Slot::kV);
+// q, k and v of the normed input, q and k after the per-head norm and rope.
+void project_attention(const BlockPass& pass, const PassInput& input) {
+  const ModelConfig& c = pass.model.config;
+  const Block& block = pass.block();
+  const BlockBuffers<TensorView>& b = pass.buffers;
+  rms_norm_forward(b.attention_in, b.inv_rms_1, b.input, block.attention_norm.weight, pass.eps());
+  pass.project(c.qk_norm ? b.q_raw : b.q, b.attention_in, Slot::kQ);
+  pass.project(c.qk_norm ? b.k_raw : b.k, b.attention_in, Slot::kK);
+  pass.project(b.v, b.attention_in, Slot::kV);
   if (c.qk_norm) {
     const auto normalize = [&](TensorView out, TensorView inv, TensorView raw, const Norm& norm) {
       rms_norm_forward(head_rows(out, c.head_dim), reshaped(inv, {inv.elements()}), head_rows(raw, c.head_dim),
-                       norm.weight, eps);
+                       norm.weight, pass.eps());
     };
     normalize(b.q, b.q_inv, b.q_raw, block.q_norm);
     normalize(b.k, b.k_inv, b.k_raw, block.k_norm);
   }
-  const TensorView q = by_head(b.q, c.heads, c.head_dim), k = by_head(b.k, c.kv_heads, c.head_dim);
-  rope_forward(q, input.positions, activations.cosines, activations.sines);
-  rope_forward(k, input.positions, activations.cosines, activations.sines);
-  if (cache != nullptr && cache->length > 0) {
-    cached_attention(model, index, b, *cache);
-  } else {
-    attention_forward(by_head(b.attention_out, c.heads, c.head_dim),
-                      reshaped(b.log_sum_exp, {c.heads, b.q.rows()}), q, k, by_head(b.v, c.kv_heads, c.head_dim),
-                      input.sequence_starts, attention_params(c, index));
-    if (cache != nullptr) {
-      copy(cache->keys[static_cast<std::size_t>(index)].slice_rows(0, b.k.rows()), b.k);
-      copy(cache->values[static_cast<std::size_t>(index)].slice_rows(0, b.v.rows()), b.v);
-    }
-  }
-  copy(b.middle, b.input);
-  project(b.middle, b.attention_out, Slot::kO, GradientMode::kAccumulate);
+  rope_forward(by_head(b.q, c.heads, c.head_dim), input.positions, pass.activations.cosines, pass.activations.sines);
+  rope_forward(by_head(b.k, c.kv_heads, c.head_dim), input.positions, pass.activations.cosines, pass.activations.sines);
+}
 
-  rms_norm_forward(b.mlp_in, b.inv_rms_2, b.middle, block.mlp_norm.weight, eps);
-  project(b.gate, b.mlp_in, Slot::kGate);
-  project(b.up, b.mlp_in, Slot::kUp);
-  swiglu_forward(b.inner, b.gate, b.up);
-  if (!output.empty()) {
-    copy(output, b.middle);
-    project(output, b.inner, Slot::kDown, GradientMode::kAccumulate);
-  } else if (const LoraPair& pair = block[Slot::kDown].lora; pair.rank > 0) {
-    lora_hidden(hidden_of(b, Slot::kDown, pair), b.inner, pair.a, lora_params(pair, noise), lora_scratch(activations));
+void attend(const BlockPass& pass, const PassInput& input, KvCache* cache) {
+  const ModelConfig& c = pass.model.config;
+  const BlockBuffers<TensorView>& b = pass.buffers;
+  if (cache != nullptr && cache->length > 0) {
+    cached_attention(pass.model, pass.index, b, *cache);
+    return;
   }
+  attention_forward(by_head(b.attention_out, c.heads, c.head_dim), reshaped(b.log_sum_exp, {c.heads, b.q.rows()}),
+                    by_head(b.q, c.heads, c.head_dim), by_head(b.k, c.kv_heads, c.head_dim),
+                    by_head(b.v, c.kv_heads, c.head_dim), input.sequence_starts, attention_params(c, pass.index));
+  if (cache == nullptr) return;
+  copy(cache->keys[static_cast<std::size_t>(pass.index)].slice_rows(0, b.k.rows()), b.k);
+  copy(cache->values[static_cast<std::size_t>(pass.index)].slice_rows(0, b.v.rows()), b.v);
+}
+
+// The residual stream after attention.
+void add_attention(const BlockPass& pass, TensorView middle) {
+  copy(middle, pass.buffers.input);
+  pass.project(middle, pass.buffers.attention_out, Slot::kO, 0, GradientMode::kAccumulate);
+}
+
+// The MLP of the tokens [begin, begin + count) up to its inner product, without the steps whose results are kept.
+void mlp_inner(const BlockPass& pass, TensorView middle, Keep keep, std::int64_t begin, std::int64_t count) {
+  const BlockBuffers<TensorView>& b = pass.buffers;
+  const auto part = [&](TensorView buffer) { return chunk_of(buffer, begin, count); };
+  if (keep == Keep::kAll) return;
+  rms_norm_forward(part(b.mlp_in), part(b.inv_rms_2), middle.slice_rows(begin, count), pass.block().mlp_norm.weight, pass.eps());
+  if (keep > Keep::kProducts) {
+    pass.project(part(b.gate), part(b.mlp_in), Slot::kGate, begin);
+    pass.project(part(b.up), part(b.mlp_in), Slot::kUp, begin);
+  }
+  swiglu_forward(part(b.inner), part(b.gate), part(b.up));
+}
+
+// Fills every buffer of the block from buffers.input, and `output` with the residual stream after it.
+void block_forward(const BlockPass& pass, const PassInput& input, TensorView output, KvCache* cache) {
+  const BlockBuffers<TensorView>& b = pass.buffers;
+  const TensorView middle = b.middle.empty() ? output : b.middle;
+  project_attention(pass, input);
+  attend(pass, input, cache);
+  add_attention(pass, middle);
+  for_row_blocks(output.rows(), pass.activations.mlp_rows, [&](std::int64_t begin, std::int64_t count) {
+    mlp_inner(pass, middle, Keep::kInput, begin, count);
+    copy(output.slice_rows(begin, count), middle.slice_rows(begin, count));
+    pass.project(output.slice_rows(begin, count), chunk_of(b.inner, begin, count), Slot::kDown, begin, GradientMode::kAccumulate);
+  });
+}
+
+}  // namespace
+
+void recompute_attention(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise, Keep keep,
+                         const BlockBuffers<TensorView>& buffers, const Activations& activations) {
+  const BlockPass pass{model, index, noise, buffers, activations};
+  if (keep > Keep::kAttention) project_attention(pass, input);
+  if (keep > Keep::kContext) attend(pass, input, nullptr);
+  if (keep > Keep::kAttention) add_attention(pass, buffers.middle);
+}
+
+void recompute_mlp(const Model& model, std::int64_t index, const PassNoise& noise, Keep keep, std::int64_t begin,
+                   std::int64_t count, const BlockBuffers<TensorView>& buffers, const Activations& activations) {
+  const BlockPass pass{model, index, noise, buffers, activations};
+  mlp_inner(pass, buffers.middle, keep, begin, count);
+  if (keep > Keep::kProducts) pass.project_hidden(chunk_of(buffers.inner, begin, count), Slot::kDown, begin);
 }
 
 void forward(const Model& model, const PassInput& input, const PassNoise& noise, const Activations& activations,
@@ -115,14 +200,17 @@ void forward(const Model& model, const PassInput& input, const PassNoise& noise,
     throw InternalError("[forward] {} tokens do not fit into a cache of {} with {} used", tokens, cache->capacity,
                         cache->length);
   }
-  const TensorView residual = first_tokens(activations.blocks.front().input, tokens);
-  embedding_forward(residual, input.ids, model.embedding);
+  const TensorView residual = first_tokens(activations.forward.front().input, tokens);
+  look_up(residual, input.ids, model);
   if (noise.training && noise.neftune_alpha > 0) add_neftune_noise(residual, input, noise);
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     const bool last = i + 1 == model.blocks.size();
-    const TensorView output = first_tokens(last ? activations.output : activations.blocks[i + 1].input, tokens);
-    block_forward(model, static_cast<std::int64_t>(i), input, noise, first_tokens(activations.blocks[i], tokens),
-                  output, activations, cache);
+    const TensorView output = first_tokens(last ? activations.output : activations.forward[i + 1].input, tokens);
+    const BlockBuffers<TensorView> buffers = first_tokens(activations.forward[i], tokens);
+    const auto index = static_cast<std::int64_t>(i);
+    model.stream.fetch_block(index + 1);
+    block_forward({model, index, noise, buffers, activations}, input, output, cache);
+    model.stream.give_back_block(index);
   }
   rms_norm_forward(first_tokens(activations.normed, tokens), first_tokens(activations.inv_rms, tokens),
                    first_tokens(activations.output, tokens), model.final_norm.weight,

@@ -14,6 +14,7 @@ namespace {
 struct FrozenStorage {
   SafetensorsFolder folder;
   Arena arena;
+  std::vector<Arena> streamed;  // linears of the first blocks, in files
 };
 
 // What one tensor needs in the arena; nothing when it is used straight from the mapped file.
@@ -154,43 +155,100 @@ void load_tensor(Model& model, const Checkpoint& checkpoint, const CheckpointTen
   }
 }
 
+// Where each tensor's rows are planned and made: what is streamed has an arena in a file for each block.
+struct Destinations {
+  MemoryPlan resident;
+  std::vector<MemoryPlan> streamed_plans;
+  Arena arena;
+  std::vector<Arena> streamed;
+
+  explicit Destinations(const Streaming& streaming) : streamed_plans(static_cast<std::size_t>(streaming.blocks)) {}
+  bool streams(const CheckpointTensor& entry) const {
+    return entry.tensor.role == TensorRole::kLinear && entry.tensor.layer < std::ssize(streamed_plans);
+  }
+  MemoryPlan& plan_of(const CheckpointTensor& entry, bool converted) {
+    return converted && streams(entry) ? streamed_plans[static_cast<std::size_t>(entry.tensor.layer)] : resident;
+  }
+  const Arena& arena_of(const CheckpointTensor& entry, bool converted) const {
+    return converted && streams(entry) ? streamed[static_cast<std::size_t>(entry.tensor.layer)] : arena;
+  }
+  void allocate() {
+    resident.place();
+    arena = Arena(resident);
+    for (MemoryPlan& plan : streamed_plans) {
+      plan.place();
+      streamed.push_back(Arena::in_file(plan, streaming_folder()));
+    }
+  }
+};
+
+// The bytes of a tensor that is streamed straight from the model's files.
+void stream_from_files(WeightStream& stream, const CheckpointTensor& entry) {
+  const auto block = static_cast<std::size_t>(entry.tensor.layer);
+  if (!entry.nf4) return stream.add_to_block(block, entry.stored->bytes);
+  stream.add_to_block(block, entry.nf4->codes->bytes);
+  if (entry.nf4->nested_absmax != nullptr) stream.add_to_block(block, entry.nf4->absmax->bytes);
+}
+
+// Brings what is used straight from the files into memory, as the plan counts it.
+void touch(std::span<const std::byte> bytes) {
+  constexpr std::size_t kPage = 4096;
+  volatile std::byte sink{};
+  for (std::size_t at = 0; at < bytes.size(); at += kPage) sink = bytes[at];
+  static_cast<void>(sink);
+}
+
 }  // namespace
 
 Model load_model(const fs::path& model_folder, Quantization quantization,
-                 const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                 const std::function<void(std::uint64_t, std::uint64_t)>& progress, const Streaming& streaming) {
   Checkpoint checkpoint = open_checkpoint(model_folder);
   if (checkpoint.quantized && quantization == Quantization::kInt8) {
     throw Unsupported("[{}] is stored as nf4; int8 needs the unquantized model", model_folder.string());
   }
   // What bitsandbytes left unquantized stays so.
   if (checkpoint.quantized) quantization = Quantization::kNone;
-  MemoryPlan plan;
+  Destinations to(streaming);
   std::vector<Rows> rows;
   std::uint64_t total = 0, done = 0;
   const auto stored_bytes = [](const CheckpointTensor& entry) {
     return (entry.nf4 ? entry.nf4->codes : entry.stored)->bytes.size();
   };
+  const auto converted = [&](const CheckpointTensor& entry) {
+    return !entry.nf4 && is_converted(entry.tensor, quantization);
+  };
   for (const CheckpointTensor& entry : checkpoint.tensors) {
-    rows.push_back(plan_rows(plan, entry, quantization));
+    rows.push_back(plan_rows(to.plan_of(entry, converted(entry)), entry, quantization));
     total += stored_bytes(entry);
   }
-  plan.place();
-  Arena arena(plan);
+  to.allocate();
 
   Model model;
   model.config = checkpoint.config;
   model.blocks.resize(static_cast<std::size_t>(model.config.layers));
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const CheckpointTensor& entry = checkpoint.tensors[i];
+    const Arena& arena = to.arena_of(entry, converted(entry));
     load_tensor(model, checkpoint, entry, quantization, rows[i], arena);
-    if (entry.stored != nullptr && is_converted(entry.tensor, quantization))
+    if (converted(entry)) {
       checkpoint.folder.release(*entry.stored);
+      if (to.streams(entry)) give_back(arena.span());
+    } else if (entry.tensor.role == TensorRole::kEmbedding && streaming.embedding && !model.config.tie_word_embeddings) {
+      model.stream.set_embedding(entry.stored->bytes);
+    } else if (to.streams(entry)) {
+      stream_from_files(model.stream, entry);
+    } else {
+      touch(entry.nf4 ? entry.nf4->codes->bytes : entry.stored->bytes);
+    }
     done += stored_bytes(entry);
     if (progress) progress(done, total);
   }
+  for (std::size_t block = 0; block < to.streamed.size(); ++block) {
+    if (to.streamed[block].bytes() > 0) model.stream.add_to_block(block, to.streamed[block].span());
+  }
   if (model.config.tie_word_embeddings) model.head.weight = plain_matrix(model.embedding);
-  model.storage =
-      std::make_shared<FrozenStorage>(FrozenStorage{std::move(checkpoint.folder), std::move(arena)});
+  model.storage = std::make_shared<FrozenStorage>(
+      FrozenStorage{std::move(checkpoint.folder), std::move(to.arena), std::move(to.streamed)});
   return model;
 }
 

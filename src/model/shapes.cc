@@ -113,30 +113,45 @@ ModelConfig shape_config(const std::string& name) {
   throw UserError("[--shape] there is no shape \"{}\"{}; known: {}", name, did_you_mean(name, names), fmt::join(names, ", "));
 }
 
-Model make_random_model(const ModelConfig& config, Quantization quantization, std::uint64_t seed) {
+Model make_random_model(const ModelConfig& config, Quantization quantization, std::uint64_t seed,
+                        const Streaming& streaming) {
   const std::vector<ModelTensor> tensors = model_tensors(config);
-  MemoryPlan plan;
+  // One arena for what stays in memory, then one for the embedding on disk, then one for each block on disk.
+  const auto arena_of = [&](const ModelTensor& tensor) -> std::size_t {
+    if (tensor.role == TensorRole::kEmbedding && streaming.embedding && !config.tie_word_embeddings) return 1;
+    if (tensor.role == TensorRole::kLinear && tensor.layer < streaming.blocks) return 2 + static_cast<std::size_t>(tensor.layer);
+    return 0;
+  };
+  std::vector<MemoryPlan> plans(2 + static_cast<std::size_t>(streaming.blocks));
   std::vector<WeightRows> rows;
-  for (const ModelTensor& tensor : tensors) rows.push_back(plan_weight(plan, tensor, quantization, DType::kBF16));
-  plan.place();
-  auto arena = std::make_shared<Arena>(plan);
-
+  for (const ModelTensor& tensor : tensors) {
+    rows.push_back(plan_weight(plans[arena_of(tensor)], tensor, quantization, DType::kBF16));
+  }
+  const auto arenas = std::make_shared<std::vector<Arena>>();
   Model model;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    plans[i].place();
+    arenas->push_back(i == 0 ? Arena(plans[i]) : Arena::in_file(plans[i], streaming_folder()));
+    model.weight_bytes += plans[i].arena_bytes();
+    if (i > 1) model.stream.add_to_block(i - 2, arenas->back().span());
+  }
+  model.stream.set_embedding((*arenas)[1].span());
   model.config = config;
   model.blocks.resize(static_cast<std::size_t>(config.layers));
   for (std::size_t i = 0; i < tensors.size(); ++i) {
     const ModelTensor& tensor = tensors[i];
-    const TensorView values = arena->view(rows[i].values);
+    const Arena& arena = (*arenas)[arena_of(tensor)];
+    const TensorView values = arena.view(rows[i].values);
     switch (tensor.role) {
       case TensorRole::kEmbedding:
         fill_random_bf16(values, seed, i);
         model.embedding = values;
         break;
       case TensorRole::kHead:
-        linear_of(model, tensor).weight = random_linear(tensor, Quantization::kNone, rows[i], *arena, seed, i);
+        linear_of(model, tensor).weight = random_linear(tensor, Quantization::kNone, rows[i], arena, seed, i);
         break;
       case TensorRole::kLinear:
-        linear_of(model, tensor).weight = random_linear(tensor, quantization, rows[i], *arena, seed, i);
+        linear_of(model, tensor).weight = random_linear(tensor, quantization, rows[i], arena, seed, i);
         break;
       case TensorRole::kBias:
         linear_of(model, tensor).bias = values;
@@ -145,13 +160,13 @@ Model make_random_model(const ModelConfig& config, Quantization quantization, st
         std::fill(values.as<float>(), values.as<float>() + values.elements(), 1.0f);
         norm_of(model, tensor).weight = values;
     }
+    if (arena_of(tensor) > 0) give_back(arena.span());
   }
   if (config.tie_word_embeddings) {
     model.head.weight = {.format = WeightFormat::kBF16, .rows = config.vocab_size, .columns = config.hidden_size,
                          .data = model.embedding.data};
   }
-  model.weight_bytes = plan.arena_bytes();
-  model.storage = std::move(arena);
+  model.storage = arenas;
   return model;
 }
 

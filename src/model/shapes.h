@@ -15,7 +15,9 @@ std::vector<std::string> shape_names();
 ModelConfig shape_config(const std::string& name);
 
 // A frozen model of this shape with random weights, the linears held as `quantization` (kNone: bf16), embedding and
-// head in bf16. Made block by block: memory peaks at the result. For timing only: the values mean nothing.
-Model make_random_model(const ModelConfig& config, Quantization quantization, std::uint64_t seed);
+// head in bf16. Made block by block: memory peaks at the result. For timing only: the values mean nothing. `streaming`
+// leaves weights in files in streaming_folder().
+Model make_random_model(const ModelConfig& config, Quantization quantization, std::uint64_t seed,
+                        const Streaming& streaming = {});
 
 }  // namespace attune

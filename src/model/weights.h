@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "model/config.h"
+#include "model/weight_stream.h"
 #include "quant/weight.h"
 #include "tensor/memory_plan.h"
 #include "tensor/tensor.h"
@@ -60,7 +61,8 @@ struct Model {
   Norm final_norm;
   Linear head;                           // weight aliases embedding when tied; never quantized, never LoRA
   std::shared_ptr<void> storage;         // keeps the bytes alive
-  std::size_t weight_bytes = 0;          // bytes of the weights as held
+  std::size_t weight_bytes = 0;          // bytes of the weights as held, in memory or on disk
+  WeightStream stream;                   // those on disk
 };
 
 // Adds a row per tensor of a frozen model to a plan, named after the tensors, as load_model holds them; `stored` is the
@@ -74,9 +76,14 @@ void plan_trainable_weights(MemoryPlan& plan, const ModelConfig& config);
 // quantized to NF4. The blocks' linears become `quantization`; with kNone they stay in the file's type, mapped.
 // Norms and biases become f32. Tensors are streamed: peak memory is the result plus one tensor. `progress` may be null
 // and is called with (bytes done, bytes in all). Throws BadFile naming tensor, expected and found shape; UserError for
-// a folder with no weights.
+// a folder with no weights. `streaming` leaves weights on disk: in the model's own files where they are used as stored
+// there, else in a file without a name in streaming_folder().
 Model load_model(const fs::path& model_folder, Quantization quantization,
-                 const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+                 const std::function<void(std::uint64_t, std::uint64_t)>& progress = {}, const Streaming& streaming = {});
+
+// The type of the weights in a folder: of the embedding in its files, or as config.json says where there are none.
+DType stored_type(const fs::path& model_folder, const ModelConfig& config);
+DType named_type(const ModelConfig& config, const std::string& where);  // as config.json says
 
 // Multiplies the blocks' linears, frozen ones, in 8-bit integers from now on, forward and to the inputs' gradients. The
 // head stays in floating point: its gradients are probabilities, most of them far below the largest.

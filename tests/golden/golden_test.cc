@@ -70,7 +70,7 @@ struct Buffers {
     options.act = act;
     options.backward = true;
     options.full_training = full_training;
-    options.recomputed_blocks = recomputed;
+    options.keep.assign(static_cast<std::size_t>(recomputed), Keep::kInput);
     options.head_rows = 33;   // so that chunks end in the middle of a row
     options.lora_ranks = lora_ranks_of(model);
     MemoryPlan plan;
