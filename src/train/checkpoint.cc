@@ -45,9 +45,9 @@ TrainState state_from_json(const Json& json, const std::string& where) {
 void read_into(TensorView to, const SafetensorsFile& file, const std::string& name) {
   const StoredTensor* const tensor = file.find(name);
   if (tensor == nullptr) throw BadFile("[{}] tensor {} is missing", file.path().string(), name);
-  if (tensor->dtype != DType::kF32 || !tensor->has_shape(to.shape)) {
-    throw BadFile("[{}] tensor {}: expected F32 {}, got {} {}", file.path().string(), name, to_string(to.shape),
-                  tensor->dtype_name, shape_text(tensor->shape));
+  if (tensor->dtype != to.dtype || !tensor->has_shape(to.shape)) {
+    throw BadFile("[{}] tensor {}: expected {} {}, got {} {}", file.path().string(), name, name_of(to.dtype),
+                  to_string(to.shape), tensor->dtype_name, shape_text(tensor->shape));
   }
   std::memcpy(to.data, tensor->bytes.data(), to.bytes());
 }
@@ -66,8 +66,9 @@ fs::path save_checkpoint(const fs::path& checkpoints, const Model& model, const 
   }
   std::vector<TensorSource> moments;
   for (const TrainedParameter& p : parameters) {
-    moments.push_back(tensor_source(p.name + ".exp_avg", p.first_moment, DType::kF32));
-    moments.push_back(tensor_source(p.name + ".exp_avg_sq", p.second_moment, DType::kF32));
+    for (const NamedState& part : state_of(p)) {
+      moments.push_back(tensor_source(part.name, part.value, part.value.dtype));
+    }
   }
   write_safetensors(folder.temporary() / "optimizer.safetensors", std::move(moments));
   write_file_atomic(folder.temporary() / "state.json", state_to_json(state).dump(2) + "\n");
@@ -92,14 +93,24 @@ void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit) {
   }
 }
 
+OptimizerKind optimizer_of_checkpoint(const fs::path& checkpoint) {
+  const SafetensorsFile moments(checkpoint / "optimizer.safetensors");
+  for (const StoredTensor& tensor : moments.tensors()) {
+    if (!tensor.name.ends_with(".exp_avg")) continue;
+    return tensor.dtype == DType::kU8     ? OptimizerKind::kAdamW8Bit
+           : tensor.dtype == DType::kBF16 ? OptimizerKind::kAdamWBf16
+                                          : OptimizerKind::kAdamW;
+  }
+  throw BadFile("[{}] holds no moment of AdamW", moments.path().string());
+}
+
 TrainState load_checkpoint(const fs::path& checkpoint, std::span<const TrainedParameter> parameters) {
   const fs::path adapter = checkpoint / "adapter_model.safetensors";
   const SafetensorsFile values(fs::exists(adapter) ? adapter : checkpoint / "model.safetensors");
   const SafetensorsFile moments(checkpoint / "optimizer.safetensors");
   for (const TrainedParameter& p : parameters) {
     read_into(p.value, values, p.name);
-    read_into(p.first_moment, moments, p.name + ".exp_avg");
-    read_into(p.second_moment, moments, p.name + ".exp_avg_sq");
+    for (const NamedState& part : state_of(p)) read_into(part.value, moments, part.name);
   }
   const std::string where = checkpoint / "state.json";
   return state_from_json(parse_json(read_file(where), where), where);

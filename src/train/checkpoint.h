@@ -2,7 +2,8 @@
 //
 //   adapter_config.json, adapter_model.safetensors   the adapter, as PEFT reads it (or config.json, model.safetensors
 //                                                    in f32 when every weight is trained)
-//   optimizer.safetensors                            AdamW's moments, "<parameter>.exp_avg" and ".exp_avg_sq", f32
+//   optimizer.safetensors                            AdamW's moments, "<parameter>.exp_avg" and ".exp_avg_sq": f32, bf16,
+//                                                    or u8 with f32 ".exp_avg.absmax" and ".exp_avg_sq.absmax"
 //   state.json                                       step, passes, tokens, position in the data, seed
 //
 // A checkpoint is written between optimizer steps, where no gradient is pending, so there is no accumulation to store.
@@ -29,6 +30,9 @@ std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints);
 
 // Removes the oldest beyond `limit` (0: keeps all).
 void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit);
+
+// The format of a checkpoint's moments: what a run that goes on from it must use.
+OptimizerKind optimizer_of_checkpoint(const fs::path& checkpoint);
 
 // Values, moments and state into the given parameters. BadFile when the checkpoint does not fit them.
 TrainState load_checkpoint(const fs::path& checkpoint, std::span<const TrainedParameter> parameters);

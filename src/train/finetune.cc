@@ -5,6 +5,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/memory_use.h"
+#include "ops/peak.h"
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
 
@@ -48,10 +50,29 @@ Json info_of(const Recipe& recipe, const FinetuneStart& start, const std::string
           {"total_steps", start.run.total_steps},
           {"parameters", {{"trained", start.run.trained_parameters}, {"all", start.run.all_parameters}}},
           {"planned_bytes",
-           {{"weights", start.run.memory.weights}, {"adapter", start.run.memory.adapter}, {"gradients", start.run.memory.gradients},
+           {{"program", start.run.memory.program}, {"weights", start.run.memory.weights}, {"adapter", start.run.memory.adapter}, {"gradients", start.run.memory.gradients},
             {"activations_and_optimizer", start.run.memory.arena}, {"total", start.run.memory.total()}}},
           {"gemm_peak_gflops", start.run.gemm_peak / 1e9},
           {"versions", software_versions()}};
+}
+
+// Memory of the machine that a run with `memory: auto` may take; the rest is for the system.
+constexpr double kMachineShare = 0.95;
+
+// The whole run, from what the files' headers say. Throws UserError when it does not fit, before anything large is read.
+RunPlan plan_before_loading(const Recipe& recipe, const ModelConfig& config, const TrainingData& data, bool resume) {
+  Recipe fixed = recipe;
+  if (const auto checkpoint = latest_checkpoint(run_folder_of(recipe) / "checkpoints"); resume && checkpoint) {
+    fixed.train.optim = optimizer_of_checkpoint(*checkpoint);
+  }
+  measure_gemm_peak(activation_type(recipe.compute), 0);   // brings in what products need, which is then counted
+  const RunLength length = run_length(data.train, data.valid, fixed.train);
+  RunNeeds needs = run_needs(config, stored_type(recipe.model, config), fixed, length.pass_tokens);
+  needs.program_bytes = resident_bytes();
+  needs.machine_bytes = static_cast<std::size_t>(kMachineShare * static_cast<double>(machine_memory_bytes()));
+  RunPlan plan = schedule_run(needs, fixed);
+  check_budget(plan, needs, fixed);
+  return plan;
 }
 
 Json number_or_null(double x) { return std::isfinite(x) ? Json(x) : Json(nullptr); }
@@ -98,7 +119,9 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   const ModelConfig config = load_model_config(recipe.model);
   check_vocabulary(config, tokenizer->vocab_size(), recipe.model);
   const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer, callbacks.on_read);
-  Model model = full ? load_trainable_model(recipe.model) : load_model(recipe.model, recipe.quantization);
+  const RunPlan planned = plan_before_loading(recipe, config, data, resume);
+  Model model = full ? load_trainable_model(recipe.model)
+                     : load_model(recipe.model, recipe.quantization, {}, planned.schedule.streaming());
   if (recipe.compute == Compute::kInt8) use_int8_products(model);
   std::optional<Adapter> adapter;
   if (!full) {
@@ -120,13 +143,14 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   FinetuneResult result;
   result.output = output;
   try {
-    result.summary = run_training({model, adapter ? &*adapter : nullptr, data.train, data.valid, recipe, folder, resume}, loop);
+    result.summary = run_training(
+        {model, adapter ? &*adapter : nullptr, data.train, data.valid, recipe, folder, resume, &planned}, loop);
   } catch (const UserError&) {
     if (!info.is_null()) {
       info["status"] = "stopped";
       write_run_info(folder, info);
     } else if (!resume) {
-      fs::remove_all(folder);   // refused before the first step (a budget that is too small): nothing was done
+      fs::remove_all(folder);   // refused before the first step (memory that is not there): nothing was done
     }
     throw;
   }

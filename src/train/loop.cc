@@ -59,9 +59,9 @@ class Loop {
 
   RunSummary operator()() {
     const RunLength length = run_length(run_.train, run_.valid, recipe_);
+    const auto checkpoint = run_.resume ? latest_checkpoint(checkpoints_) : std::nullopt;
     const RunNeeds needs = run_needs(run_.model, run_.adapter, length.pass_tokens);
-    const RunPlan planned = schedule_run(needs, run_.recipe);
-    check_budget(planned, needs, run_.recipe);
+    const RunPlan planned = run_.plan != nullptr ? *run_.plan : plan_here(needs, checkpoint);
     summary_.memory = planned.memory;
     arena_ = Arena(planned.arena);
     activations_ = bind_activations(planned.activations, arena_, run_.model.config);
@@ -73,9 +73,7 @@ class Loop {
     gemm_peak_ = measure_gemm_peak(activation_type(run_.recipe.compute));
 
     create_folder(checkpoints_);
-    if (const auto checkpoint = latest_checkpoint(checkpoints_); run_.resume && checkpoint) {
-      state_ = load_checkpoint(*checkpoint, trained_);
-    }
+    if (checkpoint) state_ = load_checkpoint(*checkpoint, trained_);
     MetricsLog metrics(run_.folder / "metrics.jsonl", state_.step);
     metrics_ = &metrics;
     if (callbacks_.on_start) {
@@ -87,6 +85,14 @@ class Loop {
   }
 
  private:
+  RunPlan plan_here(const RunNeeds& needs, const std::optional<fs::path>& checkpoint) const {
+    Recipe recipe = run_.recipe;
+    if (checkpoint) recipe.train.optim = optimizer_of_checkpoint(*checkpoint);
+    RunPlan plan = schedule_run(needs, recipe);
+    check_budget(plan, needs, recipe);
+    return plan;
+  }
+
   BatchStream stream(DataPosition position) const {
     return {run_.train, packing_, recipe_.per_device_train_batch_size, position};
   }

@@ -56,6 +56,7 @@ struct Run {
   const Recipe& recipe;
   fs::path folder;                   // receives metrics.jsonl and checkpoints/
   bool resume = false;               // go on from the latest checkpoint, if there is one
+  const RunPlan* plan = nullptr;     // made before the model was loaded by its schedule; nullptr: made here
 };
 
 // Throws Interrupted after Ctrl-C, when the checkpoint is on disk; UserError when the memory budget cannot hold the run

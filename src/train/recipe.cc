@@ -30,7 +30,8 @@ std::vector<Key> own_keys(Recipe& r) {
        "Folder where the tokens of a data set are kept, so that data larger than memory can be trained on and is tokenized "
        "once. `auto`: `~/.cache/attune/tokens` (or below `$XDG_CACHE_HOME`) for data of 16 MB and more; `none`: in memory."},
       {"memory", &r.memory,
-       "Most memory the run may plan for; more is refused before the start. `auto`: what the plan needs."},
+       "Most memory the run may take, the program itself included: the fastest schedule within it is chosen, and what "
+       "cannot fit is refused before the start. `auto`: what this machine (or its control group) has."},
       {"compute", choice(r.compute, {"auto", "f32", "bf16", "int8"}),
        "Type of activations and matrix products. `auto`: bf16 where the processor multiplies it faster, else "
        "f32. `int8`: activations in f32, products with the frozen linears in 8-bit integers."},
@@ -210,7 +211,9 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        &t.max_grad_norm,
        "Gradients are clipped to this norm; 0 does not clip.",
        {0, kMost}},
-      {"train.optim", choice(t.optim, {"adamw"}), "The optimizer, with f32 state."},
+      {"train.optim", choice(t.optim, {"auto", "adamw", "adamw_bf16", "adamw_8bit"}),
+       "AdamW with two moments for each trained weight in f32, bf16 (rounded at random) or 8 bit (a scale per 256). "
+       "`auto`: f32, and smaller ones when `memory` would otherwise cost speed."},
       {"train.max_length",
        &t.max_length,
        "Tokens in a row; longer conversations are cut and counted. Chat windows are far shorter.",
@@ -225,8 +228,8 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        "Strength of NEFTune's noise on the embeddings; 0 is none, 5 is the paper's for small data.",
        {0, 1000}},
       {"train.gradient_checkpointing", choice(t.gradient_checkpointing, {"auto", "true", "false"}),
-       "Compute activations again in the backward pass instead of keeping them. `auto`: when `memory` asks "
-       "for it."},
+       "Compute activations again in the backward pass instead of keeping them. `auto`: as little as `memory` "
+       "asks for."},
       {"train.seed",
        &t.seed,
        "Order of the data, first values of the adapter, dropout, noise.",

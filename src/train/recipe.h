@@ -14,13 +14,13 @@
 #include "adapter/lora.h"
 #include "base/file.h"
 #include "model/weights.h"
+#include "train/optimizer.h"
 #include "train/schedule.h"
 
 namespace attune {
 
 enum class Finetune : std::uint8_t { kLora, kFull };
 enum class Compute : std::uint8_t { kAuto, kF32, kBF16, kInt8 };
-enum class OptimizerKind : std::uint8_t { kAdamW };
 enum class Checkpointing : std::uint8_t { kAuto, kOn, kOff };
 
 struct TrainRecipe {
@@ -35,7 +35,7 @@ struct TrainRecipe {
   double weight_decay = 0.0;
   double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;  // 0: no clipping
-  OptimizerKind optim = OptimizerKind::kAdamW;
+  OptimizerKind optim = OptimizerKind::kAuto;
   std::int64_t max_length = 1024;
   bool packing = true;
   bool assistant_only_loss = true;

@@ -1,13 +1,9 @@
 #include "train/run_plan.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "base/error.h"
-#include "base/progress.h"
 #include "batch/stream.h"
 #include "model/tensors.h"
 #include "ops/matmul.h"
@@ -15,20 +11,25 @@
 namespace attune {
 namespace {
 
-// Shorter rows than this hold no exchange of a chat; no plan proposes them.
-constexpr std::int64_t kLeastLength = 64;
-
 std::int64_t padded(std::int64_t tokens) { return (tokens + kTokenMultiple - 1) / kTokenMultiple * kTokenMultiple; }
 
-// Bytes of the base as load_model (or, for full training, load_trainable_model) holds it.
-std::size_t planned_weight_bytes(const ModelConfig& config, DType stored, const Recipe& recipe) {
+// The base as load_model (or, for full training, load_trainable_model) holds it.
+void set_weight_bytes(RunNeeds& needs, const Recipe& recipe) {
   MemoryPlan plan;
   if (recipe.finetune == Finetune::kFull) {
-    plan_trainable_weights(plan, config);
-  } else {
-    plan_weights(plan, config, held_quantization(config, recipe), stored);
+    plan_trainable_weights(plan, needs.config);
+    needs.weight_bytes = plan.bytes_of(BufferKind::kWeights);
+    return;
   }
-  return plan.bytes_of(BufferKind::kWeights);
+  plan_weights(plan, needs.config, held_quantization(needs.config, recipe), needs.stored);
+  needs.weight_bytes = plan.bytes_of(BufferKind::kWeights);
+  for (const BufferPlan& row : plan.buffers()) {
+    if (row.name.starts_with("model.embed_tokens.") && !needs.config.tie_word_embeddings)
+      needs.embedding_bytes = row.bytes;
+    if (row.name.starts_with("model.layers.0.") && row.name.find("_proj.weight") != std::string::npos) {
+      needs.block_bytes += row.bytes;
+    }
+  }
 }
 
 NamedParameter described(const BufferPlan& row) { return {row.name, {nullptr, row.dtype, row.shape}, {}}; }
@@ -37,53 +38,6 @@ std::size_t f32_bytes(std::span<const NamedParameter> parameters) {
   std::size_t bytes = 0;
   for (const NamedParameter& p : parameters) bytes += static_cast<std::size_t>(p.value.elements()) * sizeof(float);
   return bytes;
-}
-
-bool fits(const RunPlan& plan, const Recipe& recipe) {
-  return recipe.memory == 0 || plan.memory.total() <= recipe.memory;
-}
-
-// A changed recipe and what it needs.
-struct Change {
-  Recipe recipe;
-  RunNeeds needs;
-  std::vector<std::string> settings;
-
-  void set_batch(std::int64_t rows) { recipe.train.per_device_train_batch_size = rows; }
-  void set_length(std::int64_t tokens) { recipe.train.max_length = tokens; }
-  std::optional<NearestFit> fit(std::int64_t tokens_now) {
-    needs.pass_tokens = std::min(tokens_now, most_pass_tokens(recipe.train));
-    const RunPlan plan = schedule_run(needs, recipe);
-    if (!fits(plan, recipe)) return std::nullopt;
-    return NearestFit{settings, plan.memory.total()};
-  }
-};
-
-// Smaller batches, then shorter rows.
-std::optional<NearestFit> fit_smaller_pass(const Change& start) {
-  const std::int64_t tokens = start.needs.pass_tokens;
-  Change change = start;
-  for (std::int64_t rows = start.recipe.train.per_device_train_batch_size / 2; rows >= 1; rows /= 2) {
-    change = start;
-    change.set_batch(rows);
-    change.settings.push_back(fmt::format("train.per_device_train_batch_size={}", rows));
-    if (const auto fit = change.fit(tokens)) return fit;
-  }
-  std::optional<NearestFit> best;
-  std::int64_t low = kLeastLength / kTokenMultiple, high = (start.recipe.train.max_length - 1) / kTokenMultiple;
-  while (low <= high) {
-    const std::int64_t middle = (low + high) / 2;
-    Change shorter = change;
-    shorter.set_length(middle * kTokenMultiple);
-    shorter.settings.push_back(fmt::format("train.max_length={}", middle * kTokenMultiple));
-    if (const auto fit = shorter.fit(tokens)) {
-      best = fit;
-      low = middle + 1;
-    } else {
-      high = middle - 1;
-    }
-  }
-  return best;
 }
 
 }  // namespace
@@ -137,8 +91,8 @@ RunNeeds run_needs(const Model& model, const Adapter* adapter, std::int64_t pass
 RunNeeds run_needs(const ModelConfig& config, DType stored, const Recipe& recipe, std::int64_t pass_tokens) {
   RunNeeds needs;
   needs.config = config;
-  needs.weight_bytes = planned_weight_bytes(config, stored, recipe);
   needs.stored = stored;
+  set_weight_bytes(needs, recipe);
   needs.pass_tokens = pass_tokens;
   MemoryPlan plan;
   if (recipe.finetune == Finetune::kFull) {
@@ -156,7 +110,11 @@ RunNeeds run_needs(const ModelConfig& config, DType stored, const Recipe& recipe
   return needs;
 }
 
-RunPlan plan_run(const RunNeeds& needs, const Recipe& recipe, std::int64_t recomputed_blocks) {
+std::int64_t Schedule::recomputed_blocks() const {
+  return std::count_if(keep.begin(), keep.end(), [](Keep k) { return k != Keep::kAll; });
+}
+
+PassOptions pass_options(const RunNeeds& needs, const Recipe& recipe, const Schedule& schedule) {
   const bool lora = !needs.ranks.empty();
   PassOptions options;
   options.tokens = needs.pass_tokens;
@@ -164,64 +122,43 @@ RunPlan plan_run(const RunNeeds& needs, const Recipe& recipe, std::int64_t recom
   options.act = activation_type(recipe.compute);
   options.backward = true;
   options.full_training = !lora;
-  options.recomputed_blocks = recomputed_blocks;
+  options.keep = schedule.keep;
+  options.mlp_rows = schedule.mlp_rows;
+  options.head_rows = schedule.head_rows;
   options.lora_ranks = needs.ranks;
   options.lora_dropout = lora && recipe.lora.lora_dropout > 0;
+  return options;
+}
+
+RunPlan plan_run(const RunNeeds& needs, const Recipe& recipe, const Schedule& schedule) {
   RunPlan plan;
-  plan.activations = plan_activations(plan.arena, needs.config, options);
-  plan.optimizer = plan_optimizer(plan.arena, needs.parameters);
+  plan.schedule = schedule;
+  plan.activations = plan_activations(plan.arena, needs.config, pass_options(needs, recipe, schedule));
+  plan.optimizer = plan_optimizer(plan.arena, needs.parameters, schedule.optimizer);
   plan.arena.place();
   const std::size_t trained = f32_bytes(needs.parameters);
-  plan.memory = {needs.weight_bytes, lora ? trained : 0, trained, plan.arena.arena_bytes(), recomputed_blocks};
+  RunMemory& memory = plan.memory;
+  memory.program = needs.program_bytes;
+  memory.streamed = (schedule.stream_embedding ? needs.embedding_bytes : 0) +
+                    static_cast<std::size_t>(schedule.streamed_blocks) * needs.block_bytes;
+  const std::size_t window =
+      std::max(schedule.stream_embedding ? std::min(kStreamedLookupBytes, needs.embedding_bytes) : std::size_t{0},
+               schedule.streamed_blocks > 0 ? needs.block_bytes : std::size_t{0});
+  memory.weights = needs.weight_bytes - memory.streamed + window;
+  memory.adapter = needs.ranks.empty() ? 0 : trained;
+  memory.gradients = trained;
+  memory.arena = plan.arena.arena_bytes();
+  memory.recomputed_blocks = schedule.recomputed_blocks();
   return plan;
 }
 
-RunPlan schedule_run(const RunNeeds& needs, const Recipe& recipe) {
-  const std::int64_t layers = needs.config.layers;
-  if (recipe.train.gradient_checkpointing == Checkpointing::kOn) return plan_run(needs, recipe, layers);
-  RunPlan plan = plan_run(needs, recipe, 0);
-  if (recipe.train.gradient_checkpointing == Checkpointing::kOff || fits(plan, recipe)) return plan;
-  // One recomputed block saves nothing (its buffers are the shared ones), so the search begins at two; from
-  // there on each block more needs less.
-  std::int64_t low = std::min<std::int64_t>(2, layers), high = layers;
-  while (low < high) {
-    const std::int64_t middle = (low + high) / 2;
-    if (fits(plan_run(needs, recipe, middle), recipe)) {
-      high = middle;
-    } else {
-      low = middle + 1;
-    }
-  }
-  return plan_run(needs, recipe, low);
+std::size_t budget_of(const RunNeeds& needs, const Recipe& recipe) {
+  return recipe.memory > 0 ? recipe.memory : needs.machine_bytes;
 }
 
-std::optional<NearestFit> nearest_fit(const RunNeeds& needs, const Recipe& recipe) {
-  Change change{recipe, needs, {}};
-  if (recipe.train.gradient_checkpointing == Checkpointing::kOff) {
-    change.recipe.train.gradient_checkpointing = Checkpointing::kAuto;
-    change.settings.emplace_back("train.gradient_checkpointing=auto");
-    if (const auto fit = change.fit(needs.pass_tokens)) return fit;
-  }
-  if (const auto fit = fit_smaller_pass(change)) return fit;
-  if (recipe.finetune == Finetune::kFull || recipe.quantization == Quantization::kNF4) return std::nullopt;
-  change.recipe.quantization = Quantization::kNF4;
-  change.needs.weight_bytes = planned_weight_bytes(needs.config, needs.stored, change.recipe);
-  change.settings.emplace_back("quantization=nf4");
-  if (const auto fit = change.fit(needs.pass_tokens)) return fit;
-  return fit_smaller_pass(change);
-}
-
-void check_budget(const RunPlan& plan, const RunNeeds& needs, const Recipe& recipe) {
-  if (fits(plan, recipe)) return;
-  const std::string refused = fmt::format("[memory] the run needs {} and the budget is {}",
-                                          format_bytes(static_cast<double>(plan.memory.total())),
-                                          format_bytes(static_cast<double>(recipe.memory)));
-  const auto fit = nearest_fit(needs, recipe);
-  if (!fit) {
-    throw UserError("{}; no shorter rows or smaller batches fit: raise the budget or choose a smaller model", refused);
-  }
-  throw UserError("{}; the nearest that fits needs {}: --set {}", refused,
-                  format_bytes(static_cast<double>(fit->bytes)), fmt::join(fit->settings, " --set "));
+bool fits(const RunPlan& plan, const RunNeeds& needs, const Recipe& recipe) {
+  const std::size_t budget = budget_of(needs, recipe);
+  return budget == 0 || plan.memory.total() <= budget;
 }
 
 }  // namespace attune

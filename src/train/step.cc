@@ -53,7 +53,7 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
     const AdamWParams update{static_cast<float>(options.learning_rate), static_cast<float>(options.beta1),
                              static_cast<float>(options.beta2), static_cast<float>(options.epsilon),
                              static_cast<float>(options.weight_decay), state.step + 1, static_cast<float>(mean * clip)};
-    for (const TrainedParameter& p : parameters) adamw_step(p.value, p.gradient, p.first_moment, p.second_moment, update);
+    for (std::size_t i = 0; i < parameters.size(); ++i) update_parameter(parameters[i], i, update, options.seed);
   }
 
   state.step += 1;
