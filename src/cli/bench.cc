@@ -76,13 +76,15 @@ void run(const Options& options) {
   const ModelConfig config = shape_config(options.shape);
   const Recipe recipe = recipe_of(options);
   double peak = measure_gemm_peak(activation_type(recipe.compute));
-  Model model = make_random_model(config, recipe.quantization, 1);
+  RunNeeds needs = run_needs(config, DType::kBF16, recipe, most_pass_tokens(recipe.train));
+  needs.program_bytes = resident_bytes();
+  const RunPlan planned = schedule_run(needs, recipe);
+  check_budget(planned, needs, recipe);
+  Model model = make_random_model(config, recipe.quantization, 1, planned.schedule.streaming());
   if (recipe.compute == Compute::kInt8) use_int8_products(model);
   const Adapter adapter = Adapter::create(model, recipe.lora, 1, true);
   const TokenizedDataset data = random_row(options.tokens, config.vocab_size);
   const auto parameters = parameters_to_train(model, &adapter);
-  const RunPlan planned = schedule_run(run_needs(model, &adapter, most_pass_tokens(recipe.train)), recipe);
-  check_budget(planned, run_needs(model, &adapter, most_pass_tokens(recipe.train)), recipe);
   const Arena arena(planned.arena);
   const Activations activations = bind_activations(planned.activations, arena, config);
   const auto trained = bind_optimizer(planned.optimizer, arena, parameters);
@@ -110,7 +112,9 @@ void run(const Options& options) {
   const double sol = median.work / median.seconds / peak;
   const std::size_t planned_bytes = planned.memory.total();
   if (options.json) {
-    const Json result = {{"tokens_per_second", rate},
+    const Json result = {{"shape", options.shape},
+                         {"tokens", options.tokens},
+                         {"tokens_per_second", rate},
                          {"sol", sol},
                          {"gemm_peak_gflops", peak / 1e9},
                          {"step_seconds", median.seconds},
@@ -140,9 +144,9 @@ void add_bench_command(CLI::App& app) {
   train->add_option("--tokens", options->tokens, "Tokens a step, one sequence")->capture_default_str();
   train->add_option("--quantization", options->quantization, "nf4, int8 or none")->capture_default_str();
   train->add_option("--compute", options->compute, "auto, f32, bf16 or int8")->capture_default_str();
-  train->add_option("--memory", options->memory, "Budget as in a recipe, 5GB; without one nothing is recomputed");
   train->add_option("--lora-r", options->rank, "Rank of the adapter on all linears")->capture_default_str();
   train->add_option("--steps", options->steps, "Steps measured, after one that is not")->capture_default_str();
+  train->add_option("--memory", options->memory, "Budget, e.g. 5GB: the fastest schedule that fits, or exit with 2; without one nothing is recomputed");
   train->add_flag("--recompute", options->recompute, "Keep only the blocks' inputs");
   train->add_flag("--json", options->json, "Print JSON");
   train->footer("Example: attune bench train --shape llama-250m --tokens 512 --quantization nf4");

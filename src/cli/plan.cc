@@ -4,10 +4,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
+#include <cmath>
+
 #include "base/error.h"
+#include "base/memory_use.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "hub/pull.h"
+#include "ops/peak.h"
+#include "plan/estimate.h"
 #include "plan/plan_json.h"
 #include "token/chat_template.h"
 #include "train/key_value.h"
@@ -16,9 +22,10 @@ namespace attune {
 namespace {
 
 struct Options {
-  std::string model, recipe, memory;
+  std::string model, recipe, memory, machine, machines;
   std::vector<std::string> data, overrides;
-  bool json = false, buffers = false;
+  std::int64_t conversations = 0, mean_tokens = 175;
+  bool json = false, buffers = false, sweep = false, list_machines = false;
 };
 
 Recipe recipe_of(const Options& options) {
@@ -119,18 +126,84 @@ void print_memory(const Plan& plan) {
                         bytes(part(plan.kept, BufferKind::kActivations)),
                         bytes(part(plan.recomputed, BufferKind::kActivations))));
   print_row("scratch", part(plan.run, BufferKind::kScratch));
+  const std::size_t parts = part(plan.run, BufferKind::kOptimizer) + part(plan.run, BufferKind::kActivations) +
+                            part(plan.run, BufferKind::kScratch);
+  if (parts > memory.arena) fmt::print("  {:<22}{:>10}   by buffers that are not needed at the same time\n", "shared", "-" + bytes(parts - memory.arena));
+  print_row("program", memory.program, "this process, measured: code, libraries, tokenizer, data");
   print_row("total", memory.total());
+  if (memory.streamed > 0) print_row("on disk", memory.streamed, "weights read again for every use");
+}
+
+// "4 blocks keep all, 12 input only".
+std::string keeps_text(const Schedule& schedule, std::int64_t layers) {
+  std::array<std::int64_t, kKeeps> count{};
+  for (std::int64_t block = 0; block < layers; ++block) {
+    const auto index = static_cast<std::size_t>(block);
+    ++count[static_cast<std::size_t>(index < schedule.keep.size() ? schedule.keep[index] : Keep::kAll)];
+  }
+  std::vector<std::string> parts;
+  for (int k = 0; k < kKeeps; ++k) {
+    if (const auto n = count[static_cast<std::size_t>(k)]; n > 0) parts.push_back(fmt::format("{} keep {}", n, name_of(static_cast<Keep>(k))));
+  }
+  return fmt::format("{}", fmt::join(parts, ", "));
+}
+
+void print_schedule(const Plan& plan) {
+  const Schedule& schedule = plan.run.schedule;
+  fmt::print("\nschedule   blocks: {}\n", keeps_text(schedule, plan.model.config.layers));
+  fmt::print("           MLP {} tokens at a time, head {}; optimizer {}\n",
+             schedule.mlp_rows == 0 ? "all" : with_commas(schedule.mlp_rows), schedule.head_rows, name_of(schedule.optimizer));
+  if (schedule.stream_embedding || schedule.streamed_blocks > 0) {
+    fmt::print("           on disk: {}{} of {} blocks\n", schedule.stream_embedding ? "the embedding, " : "",
+               schedule.streamed_blocks, plan.model.config.layers);
+  }
+}
+
+std::string rate_text(double tokens_per_second) {
+  return tokens_per_second < 20 ? fmt::format("{:.1f}", tokens_per_second) : with_commas(std::llround(tokens_per_second));
+}
+
+// The currency is that of the table.
+void print_estimate(const Plan& plan, const Estimate& e, const MachineProfile& machine) {
+  const auto share = [&](double seconds) { return std::llround(100 * seconds / e.pass.total()); };
+  fmt::print("\nspeed      {} tokens/s on {} ({} cores, {:.0f} GFLOP/s, {:.0f} GB/s)\n", rate_text(e.tokens_per_second),
+             machine.name, machine.cores, machine.speed.flops / 1e9, machine.speed.bandwidth / 1e9);
+  fmt::print("           of a pass: products {}%, attention {}%, memory {}%, expanding weights {}%, recomputation {}%, disk {}%\n",
+             share(e.pass.products), share(e.pass.attention), share(e.pass.memory), share(e.pass.decode),
+             share(e.pass.recompute), share(e.pass.streaming));
+  if (e.streamed_bytes > 0) {
+    fmt::print("           {} from disk in a pass, {:.0f} s at {:.1f} GB/s\n", bytes(static_cast<std::size_t>(e.streamed_bytes)),
+               e.pass.streaming, machine.speed.disk / 1e9);
+  }
+  if (!e.seconds) return;
+  fmt::print("time       {} for {} epochs of {} tokens", format_duration(*e.seconds), plan.data->epochs, with_commas(plan.data->tokens));
+  if (machine.price_per_hour > 0) fmt::print("; costs {:.2f} at {:.2f} an hour", e.money, machine.price_per_hour);
+  fmt::print("\n");
+}
+
+void print_sweep(const Plan& plan, const std::vector<SweepRow>& rows) {
+  fmt::print("\n{:>10} {:>10}  schedule\n", "budget", "tokens/s");
+  for (const SweepRow& row : rows) {
+    const Schedule& s = row.run.schedule;
+    fmt::print("{:>10} {:>10}  {}{}{}; {}\n", bytes(row.budget), rate_text(row.estimate.tokens_per_second),
+               keeps_text(s, plan.model.config.layers),
+               s.mlp_rows > 0 ? fmt::format("; MLP {} tokens at a time", s.mlp_rows) : "",
+               s.streamed_blocks > 0 || s.stream_embedding ? fmt::format("; {} blocks on disk", s.streamed_blocks) : "",
+               name_of(s.optimizer));
+  }
 }
 
 void print_verdict(const Plan& plan) {
-  const std::int64_t layers = plan.model.config.layers, blocks = plan.run.memory.recomputed_blocks;
-  const std::string recomputed =
-      blocks == 0 ? "every block's activations are kept"
-                  : fmt::format("{} of {} blocks are computed again in the backward pass", blocks, layers);
   if (plan.recipe.memory == 0) {
-    fmt::print("\n{}; --memory names a budget.\n", recomputed);
+    const std::uint64_t machine = machine_memory_bytes();
+    fmt::print("\nThis machine has {}{}; --memory names a budget.\n", bytes(machine),
+               plan.run.memory.total() <= machine ? "" : ", which is less");
   } else if (plan.fits()) {
-    fmt::print("\nfits in {}: {}.\n", bytes(plan.recipe.memory), recomputed);
+    const std::int64_t blocks = plan.run.memory.recomputed_blocks;
+    fmt::print("\nfits in {}: {}.\n", bytes(plan.recipe.memory),
+               blocks == 0 ? "every block's activations are kept"
+                           : fmt::format("{} of {} blocks compute something again in the backward pass", blocks,
+                                         plan.model.config.layers));
   }
 }
 
@@ -145,19 +218,44 @@ void print_buffers(const Plan& plan) {
 }
 
 void run(const Options& options) {
+  if (options.list_machines) {
+    fmt::print("{}", builtin_machines());
+    return;
+  }
   Recipe recipe = recipe_of(options);
   recipe.model = resolve_model(recipe.model).string();
   const ModelSource model = read_model_source(recipe.model);
   const auto data = data_of(options, recipe);
-  const Plan plan = make_plan(model, recipe, data ? &*data : nullptr);
+  if (options.conversations > 0 && data) {
+    throw UserError("[--conversations] stands for data that is not there; leave it out with --data");
+  }
+  const DType act = activation_type(recipe.compute);
+  const Quantization held = held_quantization(model.config, recipe);
+  measure_gemm_peak(act, 0);   // as training does: what products need is part of the program
+  const std::size_t program = resident_bytes();
+  const MachineProfile machine =
+      options.machine.empty() ? measure_machine(act, held) : find_machine(options.machine, options.machines);
+  Plan plan = make_plan(model, recipe, data ? &*data : nullptr, program);
+  if (options.conversations > 0) {
+    plan.data = imagined_data(model.config, recipe.train, options.conversations, options.mean_tokens);
+  }
+  const Estimate speed = estimate(plan, plan.run, machine);
+  const std::vector<SweepRow> rows = options.sweep ? sweep(plan, machine) : std::vector<SweepRow>{};
   if (options.json) {
-    fmt::print("{}\n", to_json(plan, options.buffers).dump(2));
+    Json json = to_json(plan, options.buffers);
+    json["machine"] = to_json(machine);
+    json["estimate"] = to_json(speed);
+    if (options.sweep) json["sweep"] = to_json(rows);
+    fmt::print("{}\n", json.dump(2));
   } else {
     print_model(plan);
     print_trained(plan);
     print_data(plan);
     print_memory(plan);
+    print_schedule(plan);
+    print_estimate(plan, speed, machine);
     print_verdict(plan);
+    if (options.sweep) print_sweep(plan, rows);
     if (options.buffers) print_buffers(plan);
   }
   std::fflush(stdout);
@@ -176,10 +274,16 @@ void add_plan_command(CLI::App& app) {
   command->add_option("--data", options->data, "Conversations: their real lengths instead of the longest possible")
       ->take_all()
       ->expected(1);
-  command->add_option("--memory", options->memory, "Budget, e.g. 5GB: recompute as little as fits, or exit with 2");
+  command->add_option("--memory", options->memory, "Budget, e.g. 5GB: the fastest schedule that fits, or exit with 2");
   command->add_option("--set", options->overrides, "Override a key of the recipe, e.g. --set train.max_length=512")
       ->take_all()
       ->expected(1);
+  command->add_option("--conversations", options->conversations, "Without data: time and cost of so many conversations");
+  command->add_option("--mean-tokens", options->mean_tokens, "... of so many tokens each")->capture_default_str();
+  command->add_option("--machine", options->machine, "Time and cost on this machine of the table; absent: the one at hand, measured");
+  command->add_option("--machines", options->machines, "Your own table of machines, YAML as --list-machines prints it");
+  command->add_flag("--list-machines", options->list_machines, "Print the built-in table of machines");
+  command->add_flag("--sweep", options->sweep, "Tokens/s for every budget, from the least that works");
   command->add_flag("--json", options->json, "Print every number as JSON");
   command->add_flag("--buffers", options->buffers, "List every buffer as well");
   command->footer("Example: attune plan mistral-7b --memory 6GB --set train.max_length=512");

@@ -76,9 +76,11 @@ void print_start(const FinetuneStart& s) {
   print_warnings(s.problems);
   fmt::print("trained   {} of {} parameters ({:.2f}%)\n", with_commas(s.run.trained_parameters), with_commas(s.run.all_parameters),
              100.0 * static_cast<double>(s.run.trained_parameters) / static_cast<double>(s.run.all_parameters));
-  fmt::print("memory    {} planned: weights {}, adapter and gradients {}, activations and optimizer {}{}\n",
+  fmt::print("memory    {} planned: weights {}, adapter and gradients {}, activations and optimizer {}, program {}{}{}\n",
              format_bytes(static_cast<double>(memory.total())), format_bytes(static_cast<double>(memory.weights)),
              format_bytes(static_cast<double>(memory.adapter + memory.gradients)), format_bytes(static_cast<double>(memory.arena)),
+             format_bytes(static_cast<double>(memory.program)),
+             memory.streamed > 0 ? fmt::format("; {} of weights stay on disk", format_bytes(static_cast<double>(memory.streamed))) : "",
              memory.recomputed_blocks > 0 ? fmt::format("; {} blocks recomputed", memory.recomputed_blocks) : "");
   fmt::print("steps     {}; this machine multiplies {:.0f} GFLOP/s\n", with_commas(s.run.total_steps), s.run.gemm_peak / 1e9);
   std::fflush(stdout);

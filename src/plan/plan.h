@@ -19,7 +19,12 @@ struct PlanData {
   std::int64_t longest = 0;                     // conversation, in tokens, after cutting
   std::int64_t cut_rows = 0, cut_tokens = 0, untrained_rows = 0;
   std::int64_t steps = 0;
+  double epochs = 0;
+  double pairs = 0;                             // (query, key) that attention computes in an epoch, per head and block
 };
+
+// Data that is only imagined: so many conversations of so many tokens, half of them trained on, laid in full rows.
+PlanData imagined_data(const ModelConfig& config, const TrainRecipe& recipe, std::int64_t conversations, std::int64_t tokens);
 
 // Bytes of the whole model, linears of the blocks in a format; embedding and head stay in 16 bit (f32: in 32), norms and
 // biases are f32.
@@ -35,16 +40,16 @@ struct Plan {
   std::vector<AdapterTarget> targets;  // empty in full training
   RunNeeds needs;
   RunPlan run;               // what train would allocate
-  RunPlan kept, recomputed;  // the same with every block's activations kept, and with none
+  RunPlan kept, recomputed;  // the same with everything kept, and with the least memory
   std::optional<PlanData> data;
 
   double trained_share() const { return static_cast<double>(trained_parameters) / static_cast<double>(parameters); }
-  bool fits() const { return recipe.memory == 0 || run.memory.total() <= recipe.memory; }
+  bool fits() const { return attune::fits(run, needs, recipe); }
 };
 
 // data: what load_training_data made of recipe.data, or nullptr: rows are then as long as they can be. Does not refuse a
-// run over its budget: see check_budget() and Plan::fits().
-Plan make_plan(const ModelSource& model, const Recipe& recipe, const TrainingData* data);
+// run over its budget: see check_budget() and Plan::fits(). program_bytes: what the process holds beside the run.
+Plan make_plan(const ModelSource& model, const Recipe& recipe, const TrainingData* data, std::size_t program_bytes = 0);
 
 // Every buffer of the run: weights, adapter, gradients and the arena's (which alone have offsets).
 std::vector<BufferPlan> plan_buffers(const Plan& plan);

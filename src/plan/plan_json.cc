@@ -36,7 +36,9 @@ Json run_json(const Plan& plan) {
   const RunMemory& memory = plan.run.memory;
   const MemoryPlan& arena = plan.run.arena;
   const auto activations = [](const RunPlan& run) { return run.arena.bytes_of(BufferKind::kActivations); };
-  return {{"weights", memory.weights},
+  return {{"program", memory.program},
+          {"weights", memory.weights},
+          {"weights_on_disk", memory.streamed},
           {"adapter", memory.adapter},
           {"gradients", memory.gradients},
           {"arena", memory.arena},
@@ -46,6 +48,17 @@ Json run_json(const Plan& plan) {
           {"activations_all_recomputed", activations(plan.recomputed)},
           {"scratch", arena.bytes_of(BufferKind::kScratch)},
           {"recomputed_blocks", memory.recomputed_blocks}};
+}
+
+Json schedule_json(const Schedule& schedule) {
+  Json keep = Json::array();
+  for (const Keep k : schedule.keep) keep.push_back(name_of(k));
+  return {{"keep", keep},
+          {"mlp_rows", schedule.mlp_rows},
+          {"head_rows", schedule.head_rows},
+          {"optim", name_of(schedule.optimizer)},
+          {"stream_embedding", schedule.stream_embedding},
+          {"streamed_blocks", schedule.streamed_blocks}};
 }
 
 Json data_json(const PlanData& data) {
@@ -79,6 +92,48 @@ std::int64_t adapted_blocks(const Plan& plan) {
   return static_cast<std::int64_t>(layers.size());
 }
 
+Json to_json(const MachineProfile& machine) {
+  const MachineSpeed& speed = machine.speed;
+  return {{"name", machine.name},
+          {"cores", machine.cores},
+          {"gemm_gflops", speed.flops / 1e9},
+          {"attention_gflops", speed.attention / 1e9},
+          {"memory_gb_per_second", speed.bandwidth / 1e9},
+          {"decode_gweights_per_second", speed.decode / 1e9},
+          {"disk_gb_per_second", speed.disk / 1e9},
+          {"price_per_hour", machine.price_per_hour}};
+}
+
+Json to_json(const Estimate& estimate) {
+  const PassCost& pass = estimate.pass;
+  Json json = {{"tokens_per_second", estimate.tokens_per_second},
+               {"pass_seconds",
+                {{"products", pass.products},
+                 {"attention", pass.attention},
+                 {"memory", pass.memory},
+                 {"decode", pass.decode},
+                 {"recompute", pass.recompute},
+                 {"streaming", pass.streaming},
+                 {"total", pass.total()}}},
+               {"bytes_from_disk", estimate.streamed_bytes}};
+  if (estimate.seconds) {
+    json["seconds"] = *estimate.seconds;
+    json["money"] = estimate.money;
+  }
+  return json;
+}
+
+Json to_json(const std::vector<SweepRow>& sweep) {
+  Json rows = Json::array();
+  for (const SweepRow& row : sweep) {
+    rows.push_back({{"budget_bytes", row.budget},
+                    {"planned_peak_bytes", row.run.memory.total()},
+                    {"schedule", schedule_json(row.run.schedule)},
+                    {"tokens_per_second", row.estimate.tokens_per_second}});
+  }
+  return rows;
+}
+
 Json to_json(const Plan& plan, bool buffers) {
   Json json = {{"model", model_json(plan)},
                {"weight_bytes",
@@ -100,6 +155,7 @@ Json to_json(const Plan& plan, bool buffers) {
                   {"tokens", plan.needs.pass_tokens},
                   {"activation_dtype", name_of(activation_type(plan.recipe.compute))}};
   json["bytes"] = run_json(plan);
+  json["schedule"] = schedule_json(plan.run.schedule);
   json["planned_peak_bytes"] = plan.run.memory.total();
   if (plan.recipe.memory > 0) {
     json["budget_bytes"] = plan.recipe.memory;

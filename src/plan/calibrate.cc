@@ -1,0 +1,93 @@
+// The speed of this machine: each of the things that limit a pass is done for a fraction of a second with the ops that a
+// pass is made of.
+#include <omp.h>
+
+#include <array>
+#include <chrono>
+#include <vector>
+
+#include "model/shapes.h"
+#include "ops/attention.h"
+#include "ops/peak.h"
+#include "plan/machine.h"
+#include "quant/weight.h"
+#include "tensor/memory_plan.h"
+
+namespace attune {
+namespace {
+
+constexpr double kSecondsEach = 0.2, kAssumedDisk = 1e9;
+
+// `work` per second of `run`, the best of the calls within kSecondsEach, after one that is not counted.
+template <typename F>
+double best_rate(double work, F run) {
+  const auto now = [] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  };
+  run();
+  double best = 0;
+  const double end = now() + kSecondsEach;
+  do {
+    const double begun = now();
+    run();
+    best = std::max(best, work / (now() - begun));
+  } while (now() < end);
+  return best;
+}
+
+// Forward and backward of one sequence, in the FLOP that are necessary (4 and 8 a pair and column).
+double measure_attention(DType act) {
+  constexpr std::int64_t kTokens = 512, kHeads = 8, kKeyHeads = 2, kSize = 64;
+  MemoryPlan plan;
+  const auto rows = [&](DType type, Shape shape) { return plan.add("", BufferKind::kScratch, type, shape); };
+  const Shape queries{kTokens, kHeads, kSize}, keys{kTokens, kKeyHeads, kSize}, statistics{kHeads, kTokens};
+  const BufferId q = rows(act, queries), out = rows(act, queries), dout = rows(act, queries), dq = rows(act, queries);
+  const BufferId k = rows(act, keys), v = rows(act, keys), dk = rows(act, keys), dv = rows(act, keys);
+  const BufferId log_sum_exp = rows(DType::kF32, statistics), delta = rows(DType::kF32, statistics);
+  plan.place();
+  const Arena arena(plan);
+  const std::array<std::int32_t, 2> starts = {0, kTokens};
+  const AttentionParams params{0.125f, 0};
+  const auto view = [&](BufferId id) { return arena.view(id); };
+  return best_rate(12.0 * kTokens * (kTokens + 1) / 2 * kHeads * kSize, [&] {
+    attention_forward(view(out), view(log_sum_exp), view(q), view(k), view(v), starts, params);
+    attention_backward(view(dq), view(dk), view(dv), view(dout), view(q), view(k), view(v), view(out),
+                       view(log_sum_exp), view(delta), starts, params);
+  });
+}
+
+// Weights per second that decode_rows expands with all threads.
+double measure_decode(DType act, Quantization quantization) {
+  ModelConfig config = shape_config("llama-250m");
+  config.layers = 1;
+  config.vocab_size = 32;
+  const Model model = make_random_model(config, quantization, 1);
+  const WeightMatrix& weight = model.blocks[0][Slot::kGate].weight;
+  MemoryPlan plan;
+  const BufferId tile = plan.add("", BufferKind::kScratch, act, {weight.rows, weight.columns});
+  plan.place();
+  const Arena arena(plan);
+  const TensorView decoded = arena.view(tile);
+  constexpr std::int64_t kRows = 8;
+  return best_rate(static_cast<double>(weight.rows * weight.columns), [&] {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t row = 0; row < weight.rows; row += kRows)
+      decode_rows(decoded.slice_rows(row, kRows), weight, row);
+  });
+}
+
+}  // namespace
+
+MachineProfile measure_machine(DType act, Quantization quantization) {
+  MachineProfile machine;
+  machine.name = "this machine";
+  machine.cores = omp_get_max_threads();
+  machine.speed.flops = measure_gemm_peak(act, kSecondsEach);
+  machine.speed.attention = measure_attention(act);
+  machine.speed.decode = measure_decode(act, quantization);
+  machine.speed.bandwidth = measure_memory_bandwidth(kSecondsEach);
+  machine.speed.disk = kAssumedDisk;
+  return machine;
+}
+
+}  // namespace attune
