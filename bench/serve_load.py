@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 WORDS = "the sea is calm and the wind is in the sails of our small ship while we sing about fish and gold".split()
@@ -69,15 +70,27 @@ class Client:
         return json.loads(events[-3].removeprefix("data: "))["usage"]["completion_tokens"]
 
 
+def counters(port):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as reply:
+        lines = [line.split() for line in reply.read().decode().splitlines() if not line.startswith("#")]
+    values = {line[0]: float(line[1]) for line in lines}
+    return {"passes": values["attune_passes_total"], "pass_seconds": values["attune_pass_seconds_total"],
+            "batch": values["attune_batch_answers_total"]}
+
+
 async def load(port, model, count, seconds, tokens):
     clients = [Client(port, model, number, tokens) for number in range(count)]
+    before = counters(port)
     begun = time.monotonic()
     await asyncio.gather(*(client.run(begun + seconds) for client in clients))
+    passes = {name: value - before[name] for name, value in counters(port).items()}
     times = sorted(second for client in clients for second in client.seconds)
     return {"clients": count, "answers": sum(client.answers for client in clients),
             "tokens_per_second": sum(client.answer_tokens for client in clients) / seconds,
             "median_seconds": times[len(times) // 2] if times else None,
             "slowest_of_20_seconds": times[len(times) * 19 // 20] if times else None,
+            "answers_in_a_pass": passes["batch"] / max(1, passes["passes"]),
+            "milliseconds_a_pass": 1000 * passes["pass_seconds"] / max(1, passes["passes"]),
             "errors": [error for client in clients for error in client.errors]}
 
 
