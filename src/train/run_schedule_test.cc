@@ -89,19 +89,11 @@ TEST(Schedule, WithOneOptimizerMoreMemoryIsStrictlyNeverSlower) {
   }
 }
 
-TEST(Schedule, StreamsWeightsOnlyWhenNothingElseFits) {
+TEST(Schedule, WeightsBelowTheBudgetStayInMemoryAndLargerOnesAreStreamed) {
   Recipe recipe = recipe_for(512);
   const RunNeeds needs = needs_of("mistral-7b", recipe);
-  Schedule tight = tight_schedule(needs, recipe);
-  tight.stream_embedding = false;
-  tight.streamed_blocks = 0;
-  const std::size_t unstreamed = plan_run(needs, recipe, tight).memory.total();
-  recipe.memory = unstreamed;
+  recipe.memory = plan_run(needs, recipe, roomy_schedule(recipe)).memory.total();
   EXPECT_EQ(schedule_run(needs, recipe).memory.streamed, 0u);
-  recipe.memory = unstreamed - 1;
-  const RunPlan embedding = schedule_run(needs, recipe);
-  EXPECT_TRUE(embedding.schedule.stream_embedding);
-  EXPECT_EQ(embedding.schedule.streamed_blocks, 0);
   recipe.memory = 1'500'000'000;  // of 4.1 GB of weights
   const RunPlan streamed = schedule_run(needs, recipe);
   EXPECT_GT(streamed.schedule.streamed_blocks, 20);

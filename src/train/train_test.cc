@@ -234,7 +234,8 @@ TEST(Train, BudgetsThatAreTooSmallAreRefusedAndTightOnesRecompute) {
   run_training({model, &adapter, rows, none, recipe, b.path, false}, callbacks);
   EXPECT_EQ(free.recomputed_blocks, 0);
   const TemporaryFolder c;
-  recipe.memory = free.total() - 1000;
+  const RunNeeds needs = run_needs(model, &adapter, most_pass_tokens(recipe.train));
+  recipe.memory = plan_run(needs, recipe, tight_schedule(needs, recipe)).memory.total();
   RunMemory tight;
   callbacks.on_start = [&](const RunStart& start) { tight = start.memory; };
   run_training({model, &adapter, rows, none, recipe, c.path, false}, callbacks);
