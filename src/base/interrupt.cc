@@ -15,6 +15,7 @@ namespace {
 volatile sig_atomic_t requested = 0;
 volatile sig_atomic_t terminating = 0;
 volatile sig_atomic_t descriptor = -1;
+volatile sig_atomic_t save_wanted = 0;
 
 void on_signal(int number) {
   if (requested != 0 && number == SIGINT) _exit(130);
@@ -38,6 +39,20 @@ void watch_interrupts() {
   sigemptyset(&action.sa_mask);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+void watch_save_requests() {
+  struct sigaction action {};
+  action.sa_handler = [](int) { save_wanted = 1; };
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(SIGUSR1, &action, nullptr);
+}
+
+bool take_save_request() {
+  const bool wanted = save_wanted != 0;
+  save_wanted = 0;
+  return wanted;
 }
 
 bool interrupt_requested() { return requested != 0; }

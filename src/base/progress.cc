@@ -35,6 +35,11 @@ void Progress::update(std::uint64_t done, std::string_view details) {
   draw(false);
 }
 
+void Progress::note(std::string_view line) {
+  fmt::print(stderr, "{}{}\n", terminal_ ? "\r\033[K" : "", line);
+  std::fflush(stderr);
+}
+
 void Progress::finish() {
   if (std::exchange(finished_, true)) return;
   if (done_ > start_) draw(true);

@@ -20,7 +20,7 @@ namespace {
 struct Options {
   std::string recipe, resume, watch;
   std::vector<std::string> overrides;
-  bool help_recipe = false, open = false, no_cache = false;
+  bool help_recipe = false, open = false, no_cache = false, auto_resume = false;
 };
 
 void run(const Options& options) {
@@ -32,7 +32,7 @@ void run(const Options& options) {
     watch_run(options.watch);
     return;
   }
-  const bool resume = !options.resume.empty();
+  bool resume = !options.resume.empty();
   if (resume == !options.recipe.empty()) {
     throw UserError("[train] expected a recipe or --resume RUN, one of them; e.g. attune train recipe.yaml");
   }
@@ -43,7 +43,15 @@ void run(const Options& options) {
   if (resume) recipe.output = options.resume;   // the folder may have been moved
   recipe.model = resolve_model(recipe.model).string();
   if (options.no_cache) recipe.token_cache = "none";
+  if (options.auto_resume && !resume) {
+    resume = run_exists(recipe);
+    if (const fs::path result = result_of(recipe); resume && fs::exists(result)) {
+      fmt::print("finished  {}\n", result.string());
+      return;
+    }
+  }
   watch_interrupts();
+  watch_save_requests();
   const auto hub = TrainHub::from(recipe);
   TrainDisplay display;
   fmt::print("run       {}\n", recipe.output);
@@ -82,6 +90,8 @@ void add_train_command(CLI::App& app) {
   command->add_option("recipe", options->recipe, "YAML file; `model` and `data` alone make a good run");
   command->add_option("--set", options->overrides, "Override a key, e.g. --set train.learning_rate=1e-4")->take_all();
   command->add_option("--resume", options->resume, "Go on with an interrupted run: its folder");
+  command->add_flag("--auto-resume", options->auto_resume,
+                    "Start the recipe's run, or go on with it where it stopped; for a job that a cluster starts again");
   command->add_option("--watch", options->watch, "Show the progress of a run that another process trains: its folder");
   command->add_flag("--open", options->open, "Show the run's report in a browser and keep it up to date; on this machine only");
   command->add_flag("--no-cache", options->no_cache, "Tokenize anew, in memory; like --set token_cache=none");

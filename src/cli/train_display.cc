@@ -32,6 +32,9 @@ LoopCallbacks TrainDisplay::callbacks() {
                                     report.learning_rate, with_commas(std::llround(static_cast<double>(report.tokens) / report.seconds)),
                                     100 * sol));
   };
+  callbacks.on_skip = [this](const StepReport& report, const std::string& why) {
+    state_->bar->note(fmt::format("skipped   step {}: {}", report.step, why));
+  };
   callbacks.on_eval = [this](const EvalReport& report) { state_->held_out = fmt::format("  held-out {:.3f}", report.loss); };
   return callbacks;
 }
@@ -92,6 +95,8 @@ void print_summary(const FinetuneResult& result) {
     fmt::print("held-out  loss {:.3f} before, {:.3f} after (perplexity {:.1f} -> {:.1f})\n", s.valid_loss_before,
                s.valid_loss_after, std::exp(s.valid_loss_before), std::exp(s.valid_loss_after));
   }
+  if (s.stopped_early) fmt::print("stopped   early: no better held-out loss for {} measurements\n", s.best.since);
+  if (s.result_step != s.steps) fmt::print("best      step {}, whose parameters are the result\n", s.result_step);
   fmt::print("speed     {} tokens/s, SOL {:.0f}%; {} in {} steps\n", with_commas(std::llround(s.tokens_per_second)), 100 * s.sol,
              format_duration(s.seconds), with_commas(s.steps));
   fmt::print("memory    {} planned, {} measured at the peak, the program itself included\n",

@@ -10,10 +10,8 @@
 namespace attune {
 namespace {
 
-constexpr int kStateVersion = 1;
+constexpr int kStateVersion = 2;
 constexpr std::string_view kPrefix = "step-";
-
-fs::path checkpoint_name(std::int64_t step) { return fmt::format("{}{:06}", kPrefix, step); }
 
 // The finished checkpoints, oldest first.
 std::vector<fs::path> finished_checkpoints(const fs::path& checkpoints) {
@@ -29,9 +27,18 @@ std::vector<fs::path> finished_checkpoints(const fs::path& checkpoints) {
 }
 
 Json state_to_json(const TrainState& state) {
-  return {{"version", kStateVersion},        {"step", state.step},
-          {"passes", state.passes},          {"tokens", state.tokens},
-          {"epoch", state.position.epoch},   {"row", state.position.row}};
+  Json json = {{"version", kStateVersion},
+               {"step", state.step},
+               {"passes", state.passes},
+               {"tokens", state.tokens},
+               {"epoch", state.position.epoch},
+               {"row", state.position.row},
+               {"skipped", state.skipped},
+               {"losses", {{"steps", state.losses.steps}, {"mean", state.losses.mean}, {"variance", state.losses.variance}}}};
+  if (state.best.step >= 0) {
+    json["best"] = {{"step", state.best.step}, {"loss", state.best.loss}, {"since", state.best.since}};
+  }
+  return json;
 }
 
 TrainState state_from_json(const Json& json, const std::string& where) {
@@ -39,7 +46,21 @@ TrainState state_from_json(const Json& json, const std::string& where) {
   if (number("version") != kStateVersion) {
     throw Unsupported("[{}] checkpoint version {}, this build reads {}", where, number("version"), kStateVersion);
   }
-  return {number("step"), static_cast<std::uint64_t>(number("passes")), number("tokens"), {number("epoch"), number("row")}};
+  TrainState state;
+  state.step = number("step");
+  state.passes = static_cast<std::uint64_t>(number("passes"));
+  state.tokens = number("tokens");
+  state.position = {number("epoch"), number("row")};
+  state.skipped = number("skipped");
+  const Json losses = json_require<Json>(json, "losses", where);
+  state.losses = {json_require<std::int64_t>(losses, "steps", where), json_require<double>(losses, "mean", where),
+                  json_require<double>(losses, "variance", where)};
+  if (json.contains("best")) {
+    const Json& best = json["best"];
+    state.best = {json_require<std::int64_t>(best, "step", where), json_require<double>(best, "loss", where),
+                  json_require<std::int64_t>(best, "since", where)};
+  }
+  return state;
 }
 
 void read_into(TensorView to, const SafetensorsFile& file, const std::string& name) {
@@ -54,9 +75,13 @@ void read_into(TensorView to, const SafetensorsFile& file, const std::string& na
 
 }  // namespace
 
+fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) {
+  return checkpoints / fmt::format("{}{:06}", kPrefix, step);
+}
+
 fs::path save_checkpoint(const fs::path& checkpoints, const Model& model, const Adapter* adapter,
                          std::span<const TrainedParameter> parameters, const TrainState& state) {
-  const fs::path path = checkpoints / checkpoint_name(state.step);
+  const fs::path path = checkpoint_path(checkpoints, state.step);
   if (fs::exists(path)) return path;   // interrupted right after a save: the same step is the same bytes
   AtomicFolder folder(path);
   if (adapter != nullptr) {
@@ -82,10 +107,11 @@ std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints) {
   return found.back();
 }
 
-void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit) {
+void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit, std::int64_t best) {
   if (limit <= 0) return;
   const auto found = finished_checkpoints(checkpoints);
   for (std::size_t i = 0; i + static_cast<std::size_t>(limit) < found.size(); ++i) {
+    if (found[i] == checkpoint_path(checkpoints, best)) continue;
     // state.json goes first: a folder without it is not a checkpoint, however far the removal came.
     std::error_code ignored;
     fs::remove(found[i] / "state.json", ignored);

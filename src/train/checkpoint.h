@@ -4,7 +4,8 @@
 //                                                    in f32 when every weight is trained)
 //   optimizer.safetensors                            AdamW's moments, "<parameter>.exp_avg" and ".exp_avg_sq": f32, bf16,
 //                                                    or u8 with f32 ".exp_avg.absmax" and ".exp_avg_sq.absmax"
-//   state.json                                       step, passes, tokens, position in the data, seed
+//   state.json                                       step, passes, tokens, position in the data, what the guards and the
+//                                                    early stop remember
 //
 // A checkpoint is written between optimizer steps, where no gradient is pending, so there is no accumulation to store.
 #pragma once
@@ -28,8 +29,11 @@ fs::path save_checkpoint(const fs::path& checkpoints, const Model& model, const 
 // The complete checkpoint with the highest step, or nothing.
 std::optional<fs::path> latest_checkpoint(const fs::path& checkpoints);
 
-// Removes the oldest beyond `limit` (0: keeps all).
-void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit);
+// Where the checkpoint of a step is, or would be.
+fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step);
+
+// Removes the oldest beyond `limit` (0: keeps all), never that of step `best`.
+void prune_checkpoints(const fs::path& checkpoints, std::int64_t limit, std::int64_t best);
 
 // The format of a checkpoint's moments: what a run that goes on from it must use.
 OptimizerKind optimizer_of_checkpoint(const fs::path& checkpoint);

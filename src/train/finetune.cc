@@ -85,6 +85,9 @@ void add_result(Json& info, const RunSummary& summary) {
   info["sol"] = summary.sol;
   info["train_loss"] = number_or_null(summary.last_loss);
   info["eval_loss"] = {{"before", number_or_null(summary.valid_loss_before)}, {"after", number_or_null(summary.valid_loss_after)}};
+  if (summary.best.step >= 0) info["best"] = {{"step", summary.best.step}, {"eval_loss", summary.best.loss}};
+  info["result_step"] = summary.result_step;
+  info["stopped_early"] = summary.stopped_early;
   info["measured_peak_bytes"] = summary.peak_bytes;
 }
 
@@ -109,7 +112,7 @@ void write_result(const fs::path& folder, const Model& model, const Adapter* ada
 FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbacks& callbacks) {
   const fs::path folder = run_folder_of(recipe);
   const bool full = recipe.finetune == Finetune::kFull;
-  const fs::path output = folder / (full ? "model" : "adapter");
+  const fs::path output = result_of(recipe);
   if (!resume && fs::exists(folder)) create_run_folder(folder, recipe);   // refuses, before anything is loaded
   if (resume && fs::exists(output)) {
     throw UserError("[{}] the run is finished; its result is {}", folder.string(), output.string());

@@ -13,9 +13,6 @@
 namespace attune {
 namespace {
 
-// After so many steps in a row without a finite loss a run has diverged and will not come back.
-constexpr int kMostBadSteps = 5;
-
 // The held-out rows in their own order, in micro-batches of at most `tokens`.
 std::vector<PackedRow> in_order(const TokenizedDataset& data, std::int64_t tokens) {
   std::vector<PackedRow> rows;
@@ -99,42 +96,33 @@ class Loop {
 
   void steps() {
     summary_.valid_loss_before = summary_.valid_loss_after = std::numeric_limits<double>::quiet_NaN();
-    if (state_.step == 0) summary_.valid_loss_before = summary_.valid_loss_after = evaluate();
+    if (state_.step == 0) summary_.valid_loss_before = evaluate();
     BatchStream batches = stream(state_.position);
     double work = 0;
-    int bad_steps = 0;
-    while (state_.step < total_steps_) {
+    while (state_.step < total_steps_ && !out_of_patience()) {
       const StepReport report = train_step(run_.model, trained_, batches, batch_, activations_, ranks_, step_options(), state_);
-      const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
-      bad_steps = finite ? 0 : bad_steps + 1;
-      if (bad_steps == kMostBadSteps) {
-        throw UserError("[train] the loss is not finite for {} steps up to step {}; lower train.learning_rate and resume "
-                        "from the last checkpoint in {}", kMostBadSteps, report.step, checkpoints_.string());
-      }
       summary_.tokens += report.tokens;
       summary_.seconds += report.seconds;
       work += report.work;
-      if (finite) summary_.last_loss = report.loss;
-      const double sol = report.work / report.seconds / gemm_peak_;
-      if (finite && (state_.step % recipe_.logging_steps == 0 || state_.step == total_steps_)) {
-        metrics_->append(step_line(report, sol));
-      }
-      if (callbacks_.on_step) callbacks_.on_step(report, sol);
+      record(report);
 
-      const bool last = state_.step == total_steps_;
       const std::int64_t eval_steps = run_.recipe.eval.eval_steps;
-      if (last || (eval_steps > 0 ? state_.step % eval_steps == 0 : batches.at_epoch_end())) {
-        summary_.valid_loss_after = evaluate();
+      bool better = false;
+      if (state_.step == total_steps_ || (eval_steps > 0 ? state_.step % eval_steps == 0 : batches.at_epoch_end())) {
+        better = improves(evaluate());
       }
-      const std::int64_t save_steps = run_.recipe.save.save_steps;
+      const bool last = state_.step == total_steps_ || out_of_patience();
       const bool interrupted = interrupt_requested() && !last;
-      if (last || interrupted || (save_steps > 0 && state_.step % save_steps == 0)) save();
+      if (last || interrupted || save_due(better) || take_save_request()) save();
       if (interrupted) {
         throw Interrupted("[{}] stopped at step {} of {} and saved; go on with: attune train --resume {}",
                           run_.folder.string(), state_.step, total_steps_, run_.folder.string());
       }
     }
-    summary_.steps = state_.step;
+    summary_.steps = summary_.result_step = state_.step;
+    summary_.stopped_early = state_.step < total_steps_;
+    summary_.best = state_.best;
+    if (run_.recipe.save.load_best_model_at_end && state_.best.step >= 0) take_best();
     if (summary_.seconds > 0) {
       summary_.tokens_per_second = static_cast<double>(summary_.tokens) / summary_.seconds;
       summary_.sol = work / summary_.seconds / gemm_peak_;
@@ -142,11 +130,60 @@ class Loop {
     summary_.peak_bytes = peak_resident_bytes();
   }
 
+  // Logs and shows a step; throws when too many in a row were skipped.
+  void record(const StepReport& report) {
+    const double sol = report.work / report.seconds / gemm_peak_;
+    if (!report.skipped) summary_.last_loss = report.loss;
+    if (!report.skipped && (state_.step % recipe_.logging_steps == 0 || state_.step == total_steps_)) {
+      append(step_line(report, sol));
+    }
+    if (callbacks_.on_step) callbacks_.on_step(report, sol);
+    if (!report.skipped) return;
+    const bool finite = std::isfinite(report.loss) && std::isfinite(report.gradient_norm);
+    const std::string why = finite ? fmt::format("loss {:.3f} beside a mean of {:.3f}", report.loss, state_.losses.mean)
+                                   : std::string("the loss is not finite");
+    append({{"step", report.step}, {"skipped", why}});
+    if (callbacks_.on_skip) callbacks_.on_skip(report, why);
+    if (state_.skipped < recipe_.max_skipped_steps) return;
+    throw UserError("[train] {} steps in a row up to step {} were skipped, the last because {}; lower train.learning_rate "
+                    "and resume from the last checkpoint in {}",
+                    state_.skipped, report.step, why, checkpoints_.string());
+  }
+
+  bool save_due(bool better) const {
+    const SaveRecipe& wanted = run_.recipe.save;
+    if (better && (wanted.save_steps > 0 || wanted.load_best_model_at_end)) return true;
+    return wanted.save_steps > 0 && state_.step % wanted.save_steps == 0;
+  }
+
+  bool out_of_patience() const {
+    const std::int64_t patience = run_.recipe.eval.early_stopping_patience;
+    return patience > 0 && state_.best.since >= patience;
+  }
+
+  bool improves(double held_out_loss) {
+    summary_.valid_loss_after = held_out_loss;
+    BestEval& best = state_.best;
+    if (!(held_out_loss < best.loss - run_.recipe.eval.early_stopping_threshold)) {  // NaN without held-out data
+      if (best.step >= 0) best.since += 1;
+      return false;
+    }
+    best = {state_.step, held_out_loss, 0};
+    return true;
+  }
+
+  // The parameters of the best checkpoint in the place of the last ones.
+  void take_best() {
+    load_checkpoint(checkpoint_path(checkpoints_, state_.best.step), trained_);
+    summary_.result_step = state_.best.step;
+    summary_.valid_loss_after = state_.best.loss;
+  }
+
   StepOptions step_options() const {
     const double factor = learning_rate_factor(recipe_.lr_scheduler_type, state_.step, warmup_steps_, total_steps_);
     return {recipe_.gradient_accumulation_steps, recipe_.learning_rate * factor, recipe_.adam_beta1, recipe_.adam_beta2,
             recipe_.adam_epsilon, recipe_.weight_decay, recipe_.max_grad_norm, recipe_.neftune_noise_alpha,
-            static_cast<std::uint64_t>(recipe_.seed)};
+            static_cast<std::uint64_t>(recipe_.seed), state_.losses.most_believable(recipe_.loss_spike_deviations)};
   }
 
   double evaluate() {
@@ -166,7 +203,7 @@ class Loop {
 
   void save() {
     const fs::path path = save_checkpoint(checkpoints_, run_.model, run_.adapter, trained_, state_);
-    prune_checkpoints(checkpoints_, run_.recipe.save.save_total_limit);
+    prune_checkpoints(checkpoints_, run_.recipe.save.save_total_limit, state_.best.step);
     if (callbacks_.on_checkpoint) callbacks_.on_checkpoint(path);
   }
 

@@ -35,6 +35,7 @@ struct LoopCallbacks {
   std::function<void(const StepReport&, double sol)> on_step;
   std::function<void(const EvalReport&)> on_eval;
   std::function<void(const fs::path&)> on_checkpoint;
+  std::function<void(const StepReport&, const std::string& why)> on_skip;   // after on_step, for a step that changed nothing
 };
 
 struct RunSummary {
@@ -43,6 +44,9 @@ struct RunSummary {
   double tokens_per_second = 0, sol = 0;
   double last_loss = 0;
   double valid_loss_before = 0, valid_loss_after = 0;   // NaN without held-out data
+  BestEval best;                     // step -1 without held-out data
+  bool stopped_early = false;        // the held-out loss did not get better for so long
+  std::int64_t result_step = 0;      // whose values the run ends with: the last, or the best if the recipe says so
   RunMemory memory;
   std::size_t peak_bytes = 0;        // measured by the operating system
 };

@@ -82,6 +82,14 @@ std::vector<Key> eval_keys(EvalRecipe& r) {
        &r.eval_steps,
        "Updates between two measurements of the held-out loss; 0 measures after every epoch.",
        {0, kMost}},
+      {"eval.early_stopping_patience",
+       &r.early_stopping_patience,
+       "Stop after so many measurements in a row without a better held-out loss; 0 trains to the end.",
+       {0, kMost}},
+      {"eval.early_stopping_threshold",
+       &r.early_stopping_threshold,
+       "A held-out loss is better when it is lower by more than this.",
+       {0, kMost}},
   };
 }
 
@@ -211,6 +219,15 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        &t.max_grad_norm,
        "Gradients are clipped to this norm; 0 does not clip.",
        {0, kMost}},
+      {"train.loss_spike_deviations",
+       &t.loss_spike_deviations,
+       "A step whose loss is so many standard deviations above the mean of the last steps is skipped and reported, as one "
+       "that is not a number always is; 0 skips no other.",
+       {0, kMost}},
+      {"train.max_skipped_steps",
+       &t.max_skipped_steps,
+       "The run stops after so many skipped steps in a row.",
+       {1, kMost}},
       {"train.optim", choice(t.optim, {"auto", "adamw", "adamw_bf16", "adamw_8bit"}),
        "AdamW with two moments for each trained weight in f32, bf16 (rounded at random) or 8 bit (a scale per 256). "
        "`auto`: f32, and smaller ones when `memory` would otherwise cost speed."},
@@ -245,12 +262,15 @@ std::vector<Key> save_keys(SaveRecipe& r) {
   return {
       {"save.save_steps",
        &r.save_steps,
-       "Updates between two checkpoints: what a power cut may cost. 0 saves at the end only.",
+       "Updates between two checkpoints: what a power cut may cost. A new lowest held-out loss is saved as well. 0 saves at the "
+       "end only.",
        {0, kMost}},
       {"save.save_total_limit",
        &r.save_total_limit,
-       "Checkpoints kept, the newest; 0 keeps all.",
+       "Checkpoints kept: the newest, and with held-out data the best beside them; 0 keeps all.",
        {0, kMost}},
+      {"save.load_best_model_at_end", &r.load_best_model_at_end,
+       "The result is the checkpoint with the lowest held-out loss instead of the last."},
   };
 }
 

@@ -35,6 +35,8 @@ struct TrainRecipe {
   double weight_decay = 0.0;
   double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;  // 0: no clipping
+  double loss_spike_deviations = 6.0;   // above the running mean of the loss; 0: every finite loss is believed
+  std::int64_t max_skipped_steps = 5;   // in a row, then the run stops
   OptimizerKind optim = OptimizerKind::kAuto;
   std::int64_t max_length = 1024;
   bool packing = true;
@@ -49,11 +51,14 @@ struct EvalRecipe {
   double eval_share = 0.05;     // of the conversations, held out; 0: none
   std::int64_t eval_max = 200;  // at most so many of them
   std::int64_t eval_steps = 0;  // 0: at the end of every epoch
+  std::int64_t early_stopping_patience = 0;  // measurements without a gain; 0: never
+  double early_stopping_threshold = 0;       // a smaller gain is none
 };
 
 struct SaveRecipe {
   std::int64_t save_steps = 100;      // 0: only at the end
-  std::int64_t save_total_limit = 2;  // older checkpoints are removed; 0: keep all
+  std::int64_t save_total_limit = 2;  // older checkpoints are removed, but for the best; 0: keep all
+  bool load_best_model_at_end = false;
 };
 
 enum class HubStrategy : std::uint8_t { kEverySave, kBest, kEnd };

@@ -22,6 +22,10 @@ std::string processor_name() {
 
 fs::path run_folder_of(const Recipe& recipe) { return recipe.output; }
 
+fs::path result_of(const Recipe& recipe) {
+  return run_folder_of(recipe) / (recipe.finetune == Finetune::kFull ? "model" : "adapter");
+}
+
 void create_run_folder(const fs::path& folder, const Recipe& recipe) {
   if (fs::exists(folder)) {
     throw UserError(
@@ -40,6 +44,16 @@ Recipe open_run_folder(const fs::path& folder) {
                     folder.string());
   }
   return load_recipe(recipe, {});
+}
+
+bool run_exists(const Recipe& recipe) {
+  const fs::path folder = run_folder_of(recipe);
+  if (!fs::exists(folder)) return false;
+  Recipe there = open_run_folder(folder);
+  there.output = recipe.output;   // the folder may have been moved
+  if (there == recipe) return true;
+  throw UserError("[{}] the run there has another recipe; go on with: attune train --resume {}, or choose another `output`",
+                  folder.string(), folder.string());
 }
 
 void write_run_info(const fs::path& folder, const Json& info) {

@@ -16,12 +16,18 @@ namespace attune {
 // Where the recipe's run lives.
 fs::path run_folder_of(const Recipe& recipe);
 
+// Where its result will be: adapter/, or model/ after full training.
+fs::path result_of(const Recipe& recipe);
+
 // Makes the folder and writes recipe.yaml. UserError when the run exists already (resume it or choose another output)
 // or the place is not writable; nothing is left behind then.
 void create_run_folder(const fs::path& folder, const Recipe& recipe);
 
 // The recipe of an existing run; UserError when `folder` is not a run.
 Recipe open_run_folder(const fs::path& folder);
+
+// Whether a run of this recipe was begun in its folder. UserError when what is there is no run or one of another recipe.
+bool run_exists(const Recipe& recipe);
 
 // Replaces run.json.
 void write_run_info(const fs::path& folder, const Json& info);

@@ -47,7 +47,9 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
   const double mean = 1.0 / static_cast<double>(loss.tokens);
   report.loss = loss.sum * mean;
   report.gradient_norm = gradient_norm(parameters) * mean;
-  if (std::isfinite(report.gradient_norm) && std::isfinite(report.loss)) {
+  const bool finite = std::isfinite(report.gradient_norm) && std::isfinite(report.loss);
+  report.skipped = !finite || report.loss > options.most_loss;
+  if (!report.skipped) {
     // torch.nn.utils.clip_grad_norm_: max_norm / (norm + 1e-6), never above 1.
     const double clip = options.max_grad_norm > 0 ? std::min(1.0, options.max_grad_norm / (report.gradient_norm + 1e-6)) : 1.0;
     const AdamWParams update{static_cast<float>(options.learning_rate), static_cast<float>(options.beta1),
@@ -56,6 +58,8 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
     for (std::size_t i = 0; i < parameters.size(); ++i) update_parameter(parameters[i], i, update, options.seed);
   }
 
+  if (!report.skipped) state.losses.add(report.loss);
+  state.skipped = report.skipped ? state.skipped + 1 : 0;
   state.step += 1;
   state.tokens += report.tokens;
   state.position = batches.position();

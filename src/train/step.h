@@ -4,8 +4,11 @@
 #include <cstdint>
 #include <span>
 
+#include <limits>
+
 #include "batch/stream.h"
 #include "model/pass.h"
+#include "train/loss_guard.h"
 #include "train/optimizer.h"
 
 namespace attune {
@@ -16,6 +19,14 @@ struct StepOptions {
   double max_grad_norm = 1.0;               // 0: no clipping
   double neftune_alpha = 0;
   std::uint64_t seed = 0;
+  double most_loss = std::numeric_limits<double>::infinity();   // a step with a larger one changes nothing
+};
+
+// The best measurement of the held-out loss so far.
+struct BestEval {
+  std::int64_t step = -1;           // -1: none yet
+  double loss = std::numeric_limits<double>::infinity();
+  std::int64_t since = 0;           // measurements after it, none of them better
 };
 
 // What a checkpoint stores beside the tensors.
@@ -24,6 +35,9 @@ struct TrainState {
   std::uint64_t passes = 0;         // micro-batches done: names the random masks
   std::int64_t tokens = 0;          // seen so far, padding not counted
   DataPosition position;
+  LossHistory losses;
+  std::int64_t skipped = 0;         // steps in a row that changed nothing
+  BestEval best;
 };
 
 struct StepReport {
@@ -34,11 +48,13 @@ struct StepReport {
   double epoch = 0;
   std::int64_t tokens = 0, supervised_tokens = 0;
   double seconds = 0, work = 0;     // necessary FLOP, see model/flops.h
+  bool skipped = false;             // not finite or too large: parameters and moments were left as they were
 };
 
 // Takes micro-batches from `batches`, accumulates the gradients of their summed loss, divides by the supervised tokens
 // of the whole step (so that a short micro-batch weighs what its tokens weigh), clips and updates. Allocates nothing
-// once every shape has occurred. A loss that is not finite leaves parameters and moments untouched: see the report.
+// once every shape has occurred. A loss that is not finite or above most_loss leaves parameters and moments untouched: see
+// the report.
 StepReport train_step(const Model& model, std::span<const TrainedParameter> parameters, BatchStream& batches,
                       Batch& batch, const Activations& activations, const LoraRanks& ranks, const StepOptions& options,
                       TrainState& state);

@@ -139,6 +139,98 @@ TEST(Train, ResumedAnywhereEndsInTheSameBytes) {
   }
 }
 
+// One row among the others whose tokens follow no rule, again and again: its loss stands far above theirs.
+TokenizedDataset rows_with_one_spike() {
+  TokenizedDataset data = regular_rows(60, 1);
+  EncodedConversation row;
+  Rng rng{9, 0, 0};
+  for (int t = 0; t < 24; ++t) row.tokens.push_back(static_cast<TokenId>(rng.below(kVocab)));
+  row.mask.assign(row.tokens.size(), 1);
+  append_row(data, row, 64);
+  return data;
+}
+
+TEST(Train, ASpikeIsSkippedAndReported) {
+  const TemporaryFolder folder;
+  Model model = load_model(kModel, Quantization::kNF4);
+  Recipe recipe = small_recipe();
+  recipe.train.per_device_train_batch_size = recipe.train.gradient_accumulation_steps = 1;
+  recipe.train.packing = false;
+  recipe.train.learning_rate = 1e-2;
+  recipe.train.max_steps = 300;
+  recipe.train.loss_spike_deviations = 3;
+  const Adapter adapter = Adapter::create(model, recipe.lora, 1, true);
+  std::vector<std::string> reasons;
+  std::int64_t skipped_tokens = -1;
+  LoopCallbacks callbacks;
+  callbacks.on_skip = [&](const StepReport& report, const std::string& why) {
+    reasons.push_back(why);
+    skipped_tokens = report.supervised_tokens;
+  };
+  const TokenizedDataset rows = rows_with_one_spike();
+  run_training({model, const_cast<Adapter*>(&adapter), rows, make_tokenized_dataset(), recipe, folder.path, false}, callbacks);
+  ASSERT_GE(reasons.size(), 1u);
+  EXPECT_EQ(skipped_tokens, 23);   // the odd row, which alone has so many
+  EXPECT_TRUE(reasons.back().starts_with("loss ")) << reasons.back();
+  EXPECT_NE(read_file(folder.path / "metrics.jsonl").find("\"skipped\":\"loss "), std::string::npos);
+}
+
+TEST(Train, StopsAfterManyLossesThatAreNoNumbers) {
+  const TemporaryFolder folder;
+  Recipe recipe = small_recipe();
+  recipe.train.learning_rate = 1e30;
+  recipe.train.max_grad_norm = 0;
+  recipe.train.max_skipped_steps = 3;
+  try {
+    train(folder.path, recipe, false);
+    FAIL() << "went on";
+  } catch (const UserError& error) {
+    EXPECT_NE(std::string(error.what()).find("3 steps in a row up to step "), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("not finite; lower train.learning_rate"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Train, StopsEarlyAndTakesTheBest) {
+  const TemporaryFolder folder;
+  Recipe recipe = small_recipe();
+  recipe.train.num_train_epochs = 40;
+  recipe.train.learning_rate = 2e-2;   // soon learns the rows by heart and forgets the rule
+  recipe.eval.eval_steps = 5;
+  recipe.eval.early_stopping_patience = 3;
+  recipe.save.load_best_model_at_end = true;
+  recipe.save.save_total_limit = 1;
+  const RunSummary summary = train(folder.path, recipe, false).summary;
+  ASSERT_TRUE(summary.stopped_early);
+  EXPECT_EQ(summary.best.since, 3);
+  EXPECT_EQ(summary.steps, summary.best.step + 15);
+  EXPECT_EQ(summary.result_step, summary.best.step);
+  // The best outlives save_total_limit, and no measurement in the log is lower.
+  EXPECT_TRUE(fs::exists(checkpoint_path(folder.path / "checkpoints", summary.best.step) / "state.json"));
+  const std::string metrics = read_file(folder.path / "metrics.jsonl");
+  double lowest = 1e9;
+  for (std::size_t begin = 0; begin < metrics.size();) {
+    const std::size_t end = metrics.find('\n', begin);
+    const Json line = parse_json(metrics.substr(begin, end - begin), "metrics");
+    if (line.contains("eval_loss") && line["step"] != 0) lowest = std::min(lowest, line["eval_loss"].get<double>());
+    begin = end + 1;
+  }
+  EXPECT_EQ(lowest, summary.best.loss);
+}
+
+TEST(Train, AnEarlyStopIsTheSameAfterAResume) {
+  Recipe recipe = small_recipe();
+  recipe.train.num_train_epochs = 40;
+  recipe.train.learning_rate = 2e-2;
+  recipe.eval.eval_steps = 5;
+  recipe.eval.early_stopping_patience = 3;
+  const TemporaryFolder whole, folder;
+  const Outcome expected = train(whole.path, recipe, false);
+  EXPECT_THROW(train(folder.path, recipe, false, static_cast<int>(expected.summary.best.step) + 4), Stop);
+  const Outcome resumed = train(folder.path, recipe, true);
+  EXPECT_EQ(resumed.summary.steps, expected.summary.steps);
+  EXPECT_EQ(resumed.adapter, expected.adapter);
+}
+
 TEST(Train, FrozenWeightsDoNotMoveAndAFreshAdapterIsTheBase) {
   Model model = load_model(kModel, Quantization::kNF4);
   const auto bytes_of = [&] {

@@ -90,6 +90,43 @@ class Resume(unittest.TestCase):
             saved = list(Path("long/checkpoints").glob("step-*/state.json"))
             self.assertEqual(len(saved), 1)
 
+    def test_a_warning_of_the_cluster_saves_and_the_job_goes_on_when_it_comes_back(self):
+        with tempfile.TemporaryDirectory() as folder, toy.inside(folder):
+            toy.make_base(PROGRAM)
+            Path("job.yaml").write_text(RECIPE.format(output="job").replace("num_train_epochs: 25", "num_train_epochs: 5000")
+                                        .replace("save_steps: 2,", "save_steps: 0,"))
+            job = ["train", "job.yaml", "--auto-resume"]
+            process = start(job)
+            while not Path("job/metrics.jsonl").exists() or len(Path("job/metrics.jsonl").read_text()) < 2000:
+                self.assertIsNone(process.poll(), "the run ended before it could be warned")
+                time.sleep(0.02)
+            process.send_signal(signal.SIGUSR1)
+            deadline = time.time() + 60
+            while not (saved := list(Path("job/checkpoints").glob("step-*/state.json"))) and time.time() < deadline:
+                time.sleep(0.02)
+            self.assertEqual(len(saved), 1)
+            self.assertIsNone(process.poll(), "SIGUSR1 ended the run")
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=60), 130)
+            process.stderr.close()
+            reached = max(int(path.parent.name.split("-")[1]) for path in Path("job/checkpoints").glob("step-*/state.json"))
+
+            # The same command goes on; with another recipe it refuses; when all is done it says so.
+            process = start(job)
+            while max(line["step"] for line in toy.json_lines("job/metrics.jsonl")) <= reached:
+                self.assertIsNone(process.poll(), "the run did not go on")
+                time.sleep(0.05)
+            process.send_signal(signal.SIGTERM)
+            self.assertEqual(process.wait(timeout=60), 130)
+            process.stderr.close()
+            error = toy.attune(PROGRAM, *job, "--set", "train.seed=7", status=2)[1]
+            self.assertEqual(error, "attune: [job] the run there has another recipe; go on with: attune train --resume job, "
+                                    "or choose another `output`\n")
+            Path("short.yaml").write_text(RECIPE.format(output="short").replace("num_train_epochs: 25", "num_train_epochs: 1"))
+            toy.attune(PROGRAM, "train", "short.yaml", "--auto-resume")
+            output = toy.attune(PROGRAM, "train", "short.yaml", "--auto-resume")[0]
+            self.assertEqual(output, "finished  short/adapter\n")
+
 
 if __name__ == "__main__":
     PROGRAM = str(Path(sys.argv[1]).resolve())
