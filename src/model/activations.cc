@@ -53,6 +53,7 @@ void zip_pass(A& a, B& b, F f) {
   f(a.lora_pair, b.lora_pair), f(a.lora_input, b.lora_input), f(a.lora_dhidden, b.lora_dhidden);
   f(a.head_rows, b.head_rows), f(a.head_logits, b.head_logits), f(a.head_dlogits, b.head_dlogits);
   f(a.head_targets, b.head_targets), f(a.head_losses, b.head_losses);
+  f(a.base_normed, b.base_normed), f(a.head_base_logits, b.head_base_logits);
   f(a.cosines, b.cosines), f(a.sines, b.sines);
 }
 
@@ -249,6 +250,10 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
   if (options.backward && options.act != DType::kF32) {
     pass.head_dlogits = planner.scratch("head_dlogits", options.act, {rows, config.vocab_size}, at(kHead));
   }
+  if (options.near_base) {
+    pass.base_normed = planner.act("base_normed", config.hidden_size, at(kProjections, kHead));
+    pass.head_base_logits = planner.scratch("head_base_logits", DType::kF32, {rows, config.vocab_size}, at(kHead));
+  }
   pass.head_targets = planner.scratch("head_targets", DType::kI32, {rows}, at(kHead));
   pass.head_losses = planner.scratch("head_losses", DType::kF32, {rows}, at(kHead));
   pass.cosines = planner.scratch("rope_cosines", DType::kF32, {options.positions, config.head_dim / 2}, {});
@@ -299,7 +304,8 @@ LoraScratch lora_scratch(const Activations& activations) {
 }
 
 HeadLossScratch head_scratch(const Activations& a, bool backward) {
-  return {a.head_rows, a.head_logits, backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses, a.tile};
+  return {a.head_rows, a.head_logits, backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses, a.tile,
+          a.head_base_logits};
 }
 
 }  // namespace attune

@@ -1,4 +1,6 @@
 #include "model/block.h"
+#include <cstring>
+
 #include "ops/embedding.h"
 #include "ops/linear.h"
 #include "ops/rope.h"
@@ -123,13 +125,21 @@ void backward(const Model& model, const PassInput& input, const PassNoise& noise
 }
 
 HeadLoss loss_and_gradients(const Model& model, const PassInput& input, TensorView targets, const PassNoise& noise,
-                            const Activations& activations) {
+                            const Activations& activations, double near_base) {
   const std::int64_t tokens = input.ids.rows();
+  NearBase base;
+  if (near_base > 0) {
+    PassInput alone = input;
+    alone.base_only = true;
+    forward(model, alone, {}, activations);
+    base = {first_tokens(activations.base_normed, tokens), static_cast<float>(near_base)};
+    std::memcpy(base.x.data, activations.normed.data, base.x.bytes());
+  }
   forward(model, input, noise, activations);
   const HeadLoss loss =
       head_loss_backward(first_tokens(activations.dnormed, tokens), model.head.dweight,
                          first_tokens(activations.normed, tokens), model.head.weight, targets,
-                         head_scratch(activations, true));
+                         head_scratch(activations, true), base);
   backward(model, input, noise, activations);
   return loss;
 }

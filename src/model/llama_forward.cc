@@ -22,6 +22,7 @@ struct BlockPass {
   const PassNoise& noise;
   const BlockBuffers<TensorView>& buffers;
   const Activations& activations;
+  bool base_only = false;
 
   const Block& block() const { return model.blocks[static_cast<std::size_t>(index)]; }
   float eps() const { return static_cast<float>(model.config.rms_norm_eps); }
@@ -34,13 +35,14 @@ struct BlockPass {
   void project(TensorView y, TensorView x, Slot slot, std::int64_t begin = 0,
                GradientMode mode = GradientMode::kOverwrite) const {
     const Linear& layer = block()[slot];
-    if (layer.lora.rank > 0 && !drops(layer.lora)) {
+    const bool adapted = layer.lora.rank > 0 && !base_only;
+    if (adapted && !drops(layer.lora)) {
       return lora_linear_forward(y, hidden(slot, begin, x.rows()), x, layer.weight, layer.bias, activations.tile, mode,
                                  layer.lora.a, layer.lora.b, lora_params(layer.lora, noise, begin, x.columns()),
                                  lora_scratch(activations));
     }
     linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
-    if (layer.lora.rank == 0) return;
+    if (!adapted) return;
     for_row_blocks(x.rows(), lora_rows(layer.lora, x.rows()), [&](std::int64_t first, std::int64_t count) {
       lora_forward(y.slice_rows(first, count), hidden(slot, begin + first, count), x.slice_rows(first, count), layer.lora.a,
                    layer.lora.b, lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
@@ -209,7 +211,7 @@ void forward(const Model& model, const PassInput& input, const PassNoise& noise,
     const BlockBuffers<TensorView> buffers = first_tokens(activations.forward[i], tokens);
     const auto index = static_cast<std::int64_t>(i);
     model.stream.fetch_block(index + 1);
-    block_forward({model, index, noise, buffers, activations}, input, output, cache);
+    block_forward({model, index, noise, buffers, activations, input.base_only}, input, output, cache);
     model.stream.give_back_block(index);
   }
   rms_norm_forward(first_tokens(activations.normed, tokens), first_tokens(activations.inv_rms, tokens),

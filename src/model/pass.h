@@ -16,6 +16,7 @@ struct PassInput {
   TensorView ids;                               // [N] i32
   TensorView positions;                         // [N] i32, restarting at every sequence
   std::span<const std::int32_t> sequence_starts;   // first token of each sequence, then N
+  bool base_only = false;                       // as if no adapter were attached; forward only
 };
 
 // Randomness of a training pass; the same values in forward and backward. Off in evaluation.
@@ -35,9 +36,11 @@ void forward(const Model& model, const PassInput& input, const PassNoise& noise,
 // of every LoRA pair and, in full training, of every weight except the head's.
 void backward(const Model& model, const PassInput& input, const PassNoise& noise, const Activations& activations);
 
-// forward, loss over `targets` [N] i32 (kNoTarget: not trained) and backward, of the summed loss.
+// forward, loss over `targets` [N] i32 (kNoTarget: not trained) and backward, of the summed loss. With near_base > 0, of the
+// loss plus near_base * KL(base || tuned), the base being the model without its adapter: one more forward pass, and
+// activations planned for it.
 HeadLoss loss_and_gradients(const Model& model, const PassInput& input, TensorView targets, const PassNoise& noise,
-                            const Activations& activations);
+                            const Activations& activations, double near_base = 0);
 
 // forward and loss only. token_losses [N] f32 may be empty.
 HeadLoss loss_only(const Model& model, const PassInput& input, TensorView targets, TensorView token_losses,

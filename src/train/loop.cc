@@ -28,8 +28,8 @@ std::vector<PackedRow> in_order(const TokenizedDataset& data, std::int64_t token
   return rows;
 }
 
-Json step_line(const StepReport& report, double sol) {
-  return {{"step", report.step},
+Json step_line(const StepReport& report, double sol, bool with_kl) {
+  Json line = {{"step", report.step},
           {"epoch", report.epoch},
           {"loss", report.loss},
           {"learning_rate", report.learning_rate},
@@ -38,6 +38,8 @@ Json step_line(const StepReport& report, double sol) {
           {"supervised_tokens", report.supervised_tokens},
           {"tokens_per_second", static_cast<double>(report.tokens) / report.seconds},
           {"sol", sol}};
+  if (with_kl) line["kl_to_base"] = report.kl_to_base;
+  return line;
 }
 
 std::int64_t elements_of(std::span<const NamedParameter> parameters) {
@@ -135,7 +137,7 @@ class Loop {
     const double sol = report.work / report.seconds / gemm_peak_;
     if (!report.skipped) summary_.last_loss = report.loss;
     if (!report.skipped && (state_.step % recipe_.logging_steps == 0 || state_.step == total_steps_)) {
-      append(step_line(report, sol));
+      append(step_line(report, sol, recipe_.kl_to_base > 0));
     }
     if (callbacks_.on_step) callbacks_.on_step(report, sol);
     if (!report.skipped) return;
@@ -182,7 +184,7 @@ class Loop {
   StepOptions step_options() const {
     const double factor = learning_rate_factor(recipe_.lr_scheduler_type, state_.step, warmup_steps_, total_steps_);
     return {recipe_.gradient_accumulation_steps, recipe_.learning_rate * factor, recipe_.adam_beta1, recipe_.adam_beta2,
-            recipe_.adam_epsilon, recipe_.weight_decay, recipe_.max_grad_norm, recipe_.neftune_noise_alpha,
+            recipe_.adam_epsilon, recipe_.weight_decay, recipe_.max_grad_norm, recipe_.neftune_noise_alpha, recipe_.kl_to_base,
             static_cast<std::uint64_t>(recipe_.seed), state_.losses.most_believable(recipe_.loss_spike_deviations)};
   }
 

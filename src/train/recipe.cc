@@ -153,6 +153,9 @@ void check_together(const Recipe& recipe, const std::string& where, KeysRead& re
   }
   if (recipe.finetune != Finetune::kFull) return;
   for (const auto& [name, place] : read.place_of) {
+    if (name == "train.kl_to_base" && recipe.train.kl_to_base > 0) {
+      complain(place, "train.kl_to_base: expected an adapter to switch off, got finetune: full; remove it");
+    }
     if (name.starts_with("lora.")) {
       complain(place,
                fmt::format("{}: expected no adapter with finetune: full; remove one of the two", name));
@@ -219,6 +222,11 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        &t.max_grad_norm,
        "Gradients are clipped to this norm; 0 does not clip.",
        {0, kMost}},
+      {"train.kl_to_base",
+       &t.kl_to_base,
+       "Weight of a term that keeps the answers near those of the base, whose adapter is switched off for one more forward "
+       "pass: KL(base || tuned) in nats a token. 0 is none; 0.1 holds what the base knows and still learns a style.",
+       {0, 1000}},
       {"train.loss_spike_deviations",
        &t.loss_spike_deviations,
        "A step whose loss is so many standard deviations above the mean of the last steps is skipped and reported, as one "

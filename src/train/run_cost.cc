@@ -102,16 +102,17 @@ PassCost pass_cost(const RunNeeds& needs, const Recipe& recipe, const Schedule& 
   const auto hidden = static_cast<double>(c.hidden_size), inner = static_cast<double>(c.intermediate_size);
   const auto heads = static_cast<double>(c.q_size() + 2 * c.kv_size());
   const double chunks = coster.mlp_chunks(schedule);
+  const double near = recipe.train.kl_to_base > 0 ? 1 : 0;  // one more forward pass, of the base alone
   PassCost cost;
   for (std::int64_t block = 0; block < c.layers; ++block) {
     const Linears side = linears_of(needs, block, kAttentionLinears), mlp = linears_of(needs, block, kMlpLinears);
     // Forward, and backward to the inputs; adapters (and in full training weights) have gradients of their own.
-    cost.products += (full ? 3 : 2) * coster.products({side.weights + mlp.weights, 0});
+    cost.products += ((full ? 3 : 2) + near) * coster.products({side.weights + mlp.weights, 0});
     cost.products += 3 * coster.products({0, side.pairs + mlp.pairs});
-    cost.attention += 3 * coster.attention();
+    cost.attention += (3 + near) * coster.attention();
     cost.memory += coster.memory(22 * hidden + 9 * heads + 12 * inner);
     if (coster.decodes_blocks()) {
-      cost.decode += 2 * coster.decode(side.weights + mlp.weights);
+      cost.decode += (2 + near) * coster.decode(side.weights + mlp.weights);
       cost.recompute += 2 * (chunks - 1) * coster.decode(mlp.weights);
     }
     const auto index = static_cast<std::size_t>(block);
@@ -119,16 +120,16 @@ PassCost pass_cost(const RunNeeds& needs, const Recipe& recipe, const Schedule& 
     cost.recompute += coster.recompute(block, keep, chunks);
   }
   const double head = hidden * static_cast<double>(c.vocab_size);
-  cost.products += (full ? 6 : 4) * work.trained_tokens * head / speed.flops;
+  cost.products += ((full ? 6 : 4) + 2 * near) * work.trained_tokens * head / speed.flops;
   cost.memory += 12 * work.trained_tokens * static_cast<double>(c.vocab_size) / speed.bandwidth;
   if (coster.decodes_head()) {
     const double head_chunks =
         std::max(1.0, work.trained_tokens / work.passes / static_cast<double>(schedule.head_rows));
-    cost.decode += 2 * coster.decode(head);
+    cost.decode += (2 + near) * coster.decode(head);
     cost.recompute += 2 * (head_chunks - 1) * coster.decode(head);
   }
   const auto streamed = static_cast<double>(schedule.streamed_blocks) * static_cast<double>(needs.block_bytes);
-  cost.streaming = 2 * streamed * work.passes / speed.disk;
+  cost.streaming = (2 + near) * streamed * work.passes / speed.disk;
   return cost;
 }
 

@@ -126,6 +126,7 @@ PassOptions pass_options(const RunNeeds& needs, const Recipe& recipe, const Sche
   options.mlp_rows = schedule.mlp_rows;
   options.head_rows = schedule.head_rows;
   options.lora_ranks = needs.ranks;
+  options.near_base = recipe.train.kl_to_base > 0;
   options.lora_dropout = lora && recipe.lora.lora_dropout > 0;
   return options;
 }

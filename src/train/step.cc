@@ -36,16 +36,19 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
   for (std::int64_t i = 0; i < options.gradient_accumulation; ++i) {
     batches.next(batch);
     const PassNoise noise{true, options.seed, state.passes++, options.neftune_alpha};
-    const HeadLoss part = loss_and_gradients(model, pass_input(batch), targets_of(batch), noise, activations);
+    const HeadLoss part = loss_and_gradients(model, pass_input(batch), targets_of(batch), noise, activations, options.kl_to_base);
     loss.sum += part.sum;
     loss.tokens += part.tokens;
+    loss.divergence += part.divergence;
     report.tokens += batch.used_tokens;
-    report.work += necessary_work(model.config, ranks, ranks.empty(), batch.used_starts(), part.tokens).total();
+    const Work work = necessary_work(model.config, ranks, ranks.empty(), batch.used_starts(), part.tokens);
+    report.work += work.total() + (options.kl_to_base > 0 ? work.forward : 0);
     if (batches.at_epoch_end()) break;
   }
 
   const double mean = 1.0 / static_cast<double>(loss.tokens);
   report.loss = loss.sum * mean;
+  report.kl_to_base = loss.divergence * mean;
   report.gradient_norm = gradient_norm(parameters) * mean;
   const bool finite = std::isfinite(report.gradient_norm) && std::isfinite(report.loss);
   report.skipped = !finite || report.loss > options.most_loss;

@@ -18,6 +18,7 @@ struct StepOptions {
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
   double max_grad_norm = 1.0;               // 0: no clipping
   double neftune_alpha = 0;
+  double kl_to_base = 0;                    // see loss_and_gradients()
   std::uint64_t seed = 0;
   double most_loss = std::numeric_limits<double>::infinity();   // a step with a larger one changes nothing
 };
@@ -43,6 +44,7 @@ struct TrainState {
 struct StepReport {
   std::int64_t step = 0;
   double loss = 0;                  // mean over the step's supervised tokens
+  double kl_to_base = 0;            // KL(base || tuned) a token, when it is part of the loss
   double gradient_norm = 0;         // of that mean, before clipping
   double learning_rate = 0;
   double epoch = 0;

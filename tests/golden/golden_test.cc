@@ -63,7 +63,8 @@ Tokens tokens_of(const SafetensorsFile& golden, const std::string& prefix, const
 struct Buffers {
   Arena arena;
   Activations activations;
-  Buffers(const Model& model, std::int64_t tokens, DType act, bool full_training, std::int64_t recomputed = 0) {
+  Buffers(const Model& model, std::int64_t tokens, DType act, bool full_training, std::int64_t recomputed = 0,
+          bool near_base = false) {
     PassOptions options;
     options.tokens = tokens;
     options.positions = 64;
@@ -73,6 +74,7 @@ struct Buffers {
     options.keep.assign(static_cast<std::size_t>(recomputed), Keep::kInput);
     options.head_rows = 33;   // so that chunks end in the middle of a row
     options.lora_ranks = lora_ranks_of(model);
+    options.near_base = near_base;
     MemoryPlan plan;
     const ActivationPlan planned = plan_activations(plan, model.config, options);
     plan.place();
@@ -160,6 +162,68 @@ class Golden : public testing::TestWithParam<std::string> {
   SafetensorsFile golden{folder / "golden.safetensors"};
   Tokens rows() const { return tokens_of(golden, "", {48, 48}); }
 };
+
+// Over the trained tokens: the cross-entropy plus `weight` times KL(base || tuned), and that divergence alone, in f64.
+struct NearLoss {
+  double total = 0, divergence = 0;
+};
+
+NearLoss near_loss(const std::vector<float>& base, const std::vector<float>& tuned, const Tokens& tokens, double weight) {
+  const std::size_t vocab = base.size() / tokens.ids.size();
+  const auto log_softmax = [&](const std::vector<float>& logits, std::size_t row) {
+    std::vector<double> x(logits.begin() + static_cast<std::ptrdiff_t>(row * vocab),
+                          logits.begin() + static_cast<std::ptrdiff_t>((row + 1) * vocab));
+    double sum = 0;
+    for (const double value : x) sum += std::exp(value);
+    for (double& value : x) value -= std::log(sum);
+    return x;
+  };
+  NearLoss loss;
+  for (std::size_t t = 0; t < tokens.targets.size(); ++t) {
+    if (tokens.targets[t] == kNoTarget) continue;
+    const std::vector<double> p = log_softmax(base, t), q = log_softmax(tuned, t);
+    double divergence = 0;
+    for (std::size_t i = 0; i < vocab; ++i) divergence += std::exp(p[i]) * (p[i] - q[i]);
+    loss.divergence += divergence;
+    loss.total += weight * divergence - q[static_cast<std::size_t>(tokens.targets[t])];
+  }
+  return loss;
+}
+
+// The value against torch's logits of both models, the gradient against differences of the value along itself.
+TEST_P(Golden, StaysNearTheBase) {
+  constexpr double kWeight = 0.7;
+  Model model = load_model(folder / "model", Quantization::kNone);
+  Tokens tokens = rows();
+  const std::vector<float> base = logits_of(model, tokens);
+  const Adapter adapter = Adapter::load(model, folder / "adapter", true);
+  const Buffers buffers(model, static_cast<std::int64_t>(tokens.ids.size()), DType::kF32, false, 1, true);
+  const auto named = parameters_to_train(model, &adapter);
+  for (const NamedParameter& p : named) std::memset(p.gradient.data, 0, p.gradient.bytes());
+  const HeadLoss got =
+      loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations, kWeight);
+  const NearLoss want = near_loss(values<float>(golden, "logits_base"), values<float>(golden, "logits_adapter"), tokens, kWeight);
+  EXPECT_NEAR(got.divergence, want.divergence, 1e-3 * want.divergence);
+  EXPECT_NEAR(got.sum, want.total - kWeight * want.divergence, 1e-4 * got.sum);
+
+  double squares = 0;
+  for (const NamedParameter& p : named) squares += sum_of_squares(p.gradient);
+  const auto value_at = [&](double step) {
+    const auto move = [&](double by) {
+      for (const NamedParameter& p : named) {
+        for (std::int64_t i = 0; i < p.value.elements(); ++i) {
+          p.value.as<float>()[i] += static_cast<float>(by) * p.gradient.as<float>()[i];
+        }
+      }
+    };
+    move(step);
+    const double value = near_loss(base, logits_of(model, tokens), tokens, kWeight).total;
+    move(-step);
+    return value;
+  };
+  const double step = 0.02 / std::sqrt(squares);
+  EXPECT_NEAR((value_at(step) - value_at(-step)) / (2 * step), squares, 0.01 * squares);
+}
 
 TEST_P(Golden, Logits) {
   Model model = load_model(folder / "model", Quantization::kNone);
