@@ -69,6 +69,9 @@ void print_start(const FinetuneStart& s) {
   fmt::print("data      {} conversations to learn from, {} held out; {} tokens an epoch, {} of them trained on; longest {}\n",
              with_commas(s.train_conversations), with_commas(s.valid_conversations), with_commas(s.train_tokens),
              with_commas(s.trained_tokens), with_commas(s.longest_row));
+  if (s.replay_conversations > 0) {
+    fmt::print("replay    {} conversations mixed in\n", with_commas(s.replay_conversations));
+  }
   if (s.cut_rows > 0) {
     fmt::print("warning   {} conversations are longer than max_length: {} tokens at their ends are not learnt\n",
                with_commas(s.cut_rows), with_commas(s.cut_tokens));

@@ -18,6 +18,7 @@ FinetuneStart describe(const RunStart& run, const TrainingData& data) {
   start.run = run;
   start.train_conversations = data.train_conversations;
   start.valid_conversations = data.valid_conversations;
+  start.replay_conversations = data.replay_conversations;
   start.train_tokens = static_cast<std::int64_t>(data.train.tokens.size());
   start.trained_tokens = data.train.trained_tokens();
   start.cut_rows = data.train.cut_rows;
@@ -44,7 +45,10 @@ Json info_of(const Recipe& recipe, const FinetuneStart& start, const std::string
           {"model", recipe.model},
           {"data", recipe.data},
           {"data_sha256", start.data_digest},
-          {"conversations", {{"train", start.train_conversations}, {"valid", start.valid_conversations}}},
+          {"conversations",
+           {{"train", start.train_conversations},
+            {"replay", start.replay_conversations},
+            {"valid", start.valid_conversations}}},
           {"tokens_per_epoch", {{"all", start.train_tokens}, {"trained", start.trained_tokens}}},
           {"cut", {{"rows", start.cut_rows}, {"tokens", start.cut_tokens}}},
           {"total_steps", start.run.total_steps},

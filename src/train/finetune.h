@@ -12,7 +12,7 @@ namespace attune {
 // What is known before the first step.
 struct FinetuneStart {
   RunStart run;
-  std::int64_t train_conversations = 0, valid_conversations = 0;
+  std::int64_t train_conversations = 0, valid_conversations = 0, replay_conversations = 0;
   std::int64_t train_tokens = 0, trained_tokens = 0;   // per epoch: all, and those learnt
   std::int64_t cut_rows = 0, cut_tokens = 0, untrained_rows = 0, longest_row = 0;
   std::string data_digest;

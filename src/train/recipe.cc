@@ -222,6 +222,13 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        &t.max_grad_norm,
        "Gradients are clipped to this norm; 0 does not clip.",
        {0, kMost}},
+      {"train.replay_data", &t.replay_data,
+       "Conversations to mix in so that what they show is not forgotten: general ones, or the base's own answers (`attune synth "
+       "--model`, `attune generate`). Files or folders, as in `data`; none is held out."},
+      {"train.replay_ratio",
+       &t.replay_ratio,
+       "Conversations of train.replay_data to one of the data, taken evenly from it.",
+       {0, 100}},
       {"train.kl_to_base",
        &t.kl_to_base,
        "Weight of a term that keeps the answers near those of the base, whose adapter is switched off for one more forward "

@@ -35,6 +35,8 @@ struct TrainRecipe {
   double weight_decay = 0.0;
   double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
   double max_grad_norm = 1.0;  // 0: no clipping
+  std::vector<std::string> replay_data;  // mixed in: general words, so that they are not forgotten
+  double replay_ratio = 0.1;             // of them, to one conversation of the data
   double kl_to_base = 0.0;              // weight of KL(base || tuned) in the loss; 0: none
   double loss_spike_deviations = 6.0;   // above the running mean of the loss; 0: every finite loss is believed
   std::int64_t max_skipped_steps = 5;   // in a row, then the run stops

@@ -23,7 +23,7 @@ std::string file_digest(const fs::path& path) {
 }  // namespace
 
 std::string token_key(const Recipe& recipe, const ChatTemplate& chat_template, std::span<const fs::path> train,
-                      std::span<const fs::path> valid) {
+                      std::span<const fs::path> valid, std::span<const fs::path> replay) {
   std::string parts = fmt::format("tokens {}\nmax_length {}\nassistant_only_loss {}\neval_share {}\neval_max {}\n",
                                   kEncoding, recipe.train.max_length, recipe.train.assistant_only_loss,
                                   recipe.eval.eval_share, recipe.eval.eval_max);
@@ -34,6 +34,7 @@ std::string token_key(const Recipe& recipe, const ChatTemplate& chat_template, s
   }
   for (const fs::path& file : train) parts += fmt::format("train {}\n", file_digest(file));
   for (const fs::path& file : valid) parts += fmt::format("valid {}\n", file_digest(file));
+  for (const fs::path& file : replay) parts += fmt::format("replay {} {}\n", recipe.train.replay_ratio, file_digest(file));
   return sha256_hex(parts);
 }
 

@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kBatch = 2048;  // conversations encoded at once
 
 struct Sources {
-  std::vector<fs::path> train, valid;
+  std::vector<fs::path> train, valid, replay;
   std::string names;  // as in the recipe, for messages
   std::uint64_t bytes = 0;
 };
@@ -33,7 +33,11 @@ Sources find_sources(const Recipe& recipe) {
     sources.valid.insert(sources.valid.end(), files.valid.begin(), files.valid.end());
     sources.names += (sources.names.empty() ? "" : ", ") + path;
   }
-  for (const auto* part : {&sources.train, &sources.valid}) {
+  for (const std::string& path : recipe.train.replay_data) {
+    const DatasetFiles files = dataset_files(path);
+    sources.replay.insert(sources.replay.end(), files.train.begin(), files.train.end());
+  }
+  for (const auto* part : {&sources.train, &sources.valid, &sources.replay}) {
     for (const fs::path& file : *part) {
       std::error_code error;
       const auto size = fs::file_size(file, error);
@@ -43,17 +47,23 @@ Sources find_sources(const Recipe& recipe) {
   return sources;
 }
 
-// The part of all rows of the training files that is held out: every 1/share-th.
-class HoldOut {
+// `taken` of all rows (all of them where they are fewer), evenly over their order.
+class EvenShare {
  public:
-  HoldOut(std::uint64_t rows, double share)
-      : rows_(rows), held_(static_cast<std::uint64_t>(std::floor(share * static_cast<double>(rows)))) {}
-  // The i-th is held out when the number of held-out rows that should have occurred by then grows.
-  bool takes(std::uint64_t i) const { return held_ > 0 && (i + 1) * held_ / rows_ > i * held_ / rows_; }
+  EvenShare(std::uint64_t rows, double taken)
+      : rows_(rows), taken_(std::min(rows, static_cast<std::uint64_t>(std::floor(taken)))) {}
+  // The i-th is taken when the number of rows that should have been taken by then grows.
+  bool takes(std::uint64_t i) const { return taken_ > 0 && (i + 1) * taken_ / rows_ > i * taken_ / rows_; }
 
  private:
-  std::uint64_t rows_, held_;
+  std::uint64_t rows_, taken_;
 };
+
+std::uint64_t rows_of(const std::vector<fs::path>& files) {
+  std::uint64_t rows = 0;
+  for (const fs::path& file : files) rows += count_rows(file);
+  return rows;
+}
 
 // The cache cannot be written, or not to the end: no reason not to train.
 struct NoRoom {};
@@ -98,23 +108,31 @@ class Loader {
 
   // Into memory, or, with a cache, into its file: data.train is then empty.
   TrainingData run(CacheFile* cache) {
-    std::uint64_t total = 0, read = 0;
-    for (const fs::path& file : sources_.train) total += count_rows(file);
-    const HoldOut hold_out(sources_.valid.empty() ? total : 0, recipe_.eval.eval_share);
-    for_each(sources_.train, [&](Row&& row) {
-      if (hold_out.takes(read++)) {
-        hold(std::move(row));
-        return;
-      }
+    const std::uint64_t own = rows_of(sources_.train), replayed = rows_of(sources_.replay);
+    std::uint64_t read = 0;
+    const EvenShare hold_out(sources_.valid.empty() ? own : 0, recipe_.eval.eval_share * static_cast<double>(own));
+    const auto train_on = [&](Row&& row) {
       batch_.push_back(std::move(row));
       if (batch_.size() < kBatch) return;
       encode(data_.train, false);
       if (cache) cache->append(data_.train);
-      if (progress_) progress_(read, total);
+      if (progress_) progress_(read, own + replayed);
+    };
+    const auto end_part = [&] {
+      encode(data_.train, false);
+      if (cache) cache->append(data_.train);
+      return std::exchange(encoded_, 0);
+    };
+    for_each(sources_.train, [&](Row&& row) {
+      if (hold_out.takes(read++)) hold(std::move(row));
+      else train_on(std::move(row));
     });
-    encode(data_.train, false);
-    if (cache) cache->append(data_.train);
-    data_.train_conversations = std::exchange(encoded_, 0);
+    data_.train_conversations = end_part();
+    const EvenShare replay(replayed, recipe_.train.replay_ratio * static_cast<double>(data_.train_conversations));
+    for_each(sources_.replay, [&](Row&& row) {
+      if (replay.takes(read++ - own)) train_on(std::move(row));
+    });
+    data_.replay_conversations = end_part();
     for_each(sources_.valid, [&](Row&& row) { hold(std::move(row)); });
     batch_ = std::move(held_);
     encode(data_.valid, true);
@@ -132,6 +150,7 @@ class Loader {
       cache->commit(data_.valid, Json{{"digest", data_.digest},
                                       {"train", data_.train_conversations},
                                       {"valid", data_.valid_conversations},
+                                      {"replay", data_.replay_conversations},
                                       {"problems", to_json(data_.problems)}});
     }
     return std::move(data_);
@@ -203,6 +222,7 @@ TrainingData from_cache(CachedTokens&& tokens, const std::string& where) {
   data.valid = std::move(tokens.valid);
   data.train_conversations = json_require<std::int64_t>(tokens.extra, "train", where);
   data.valid_conversations = json_require<std::int64_t>(tokens.extra, "valid", where);
+  data.replay_conversations = json_require<std::int64_t>(tokens.extra, "replay", where);
   data.digest = json_require<std::string>(tokens.extra, "digest", where);
   data.problems = problem_counts_from_json(tokens.extra.value("problems", Json::object()));
   return data;
@@ -217,7 +237,7 @@ TrainingData load_training_data(const Recipe& recipe, const ChatTemplate& chat_t
   std::string key;
   fs::path path;
   if (!folder.empty()) {
-    key = token_key(recipe, chat_template, sources.train, sources.valid);
+    key = token_key(recipe, chat_template, sources.train, sources.valid, sources.replay);
     path = folder / (key + ".tokens");
     if (auto tokens = open_token_cache(path, key, tokenizer.vocab_size())) {
       TrainingData data = from_cache(std::move(*tokens), path.string());

@@ -61,6 +61,31 @@ class TrainingDataTest : public testing::Test {
   std::unique_ptr<Tokenizer> tokenizer_ = load_tokenizer(kModel);
 };
 
+TEST_F(TrainingDataTest, ReplayedConversationsAreMixedInAndNeverHeldOut) {
+  std::string general;
+  for (int i = 0; i < 40; ++i) general += row(fmt::format("what is {}?", i), fmt::format("a number, {}", i));
+  write_file_atomic(folder_ / "general.jsonl", general);
+  const TrainingData plain = load();
+  recipe_.train.replay_data = {(folder_ / "general.jsonl").string()};
+  recipe_.train.replay_ratio = 0.25;
+  const TrainingData mixed = load();
+  EXPECT_EQ(mixed.train_conversations, 54);
+  EXPECT_EQ(mixed.replay_conversations, 13);   // a quarter of 54
+  EXPECT_EQ(mixed.train.rows(), 54 + 13);
+  EXPECT_NE(mixed.digest, plain.digest);
+  expect_same(mixed.valid, plain.valid);
+  recipe_.token_cache = (folder_ / "cache").string();
+  load();
+  const TrainingData found = load();
+  EXPECT_TRUE(found.cached);
+  expect_same(mixed, found);
+  EXPECT_EQ(found.replay_conversations, 13);
+  recipe_.train.replay_ratio = 10;   // more than there are: all of them
+  const TrainingData all = load();
+  EXPECT_FALSE(all.cached);
+  EXPECT_EQ(all.replay_conversations, 40);
+}
+
 TEST_F(TrainingDataTest, CachedAndInMemoryAreTheSame) {
   const TrainingData plain = load();
   EXPECT_EQ(plain.train_conversations, 54);
