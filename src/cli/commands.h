@@ -16,6 +16,7 @@ void add_pretrain_command(CLI::App& app);
 void add_pull_command(CLI::App& app);
 void add_push_command(CLI::App& app);
 void add_report_command(CLI::App& app);
+void add_runs_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_sync_command(CLI::App& app);
 void add_train_command(CLI::App& app);
@@ -27,7 +28,9 @@ inline constexpr auto kCommands = {
     add_data_command,
     add_plan_command,
     add_train_command,
+    add_runs_command,
     add_report_command,
+    add_sync_command,
     add_chat_command,
     add_generate_command,
     add_serve_command,

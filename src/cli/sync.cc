@@ -1,21 +1,69 @@
 // attune sync: delivers what a run could not, hours or days later.
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "base/error.h"
 #include "base/interrupt.h"
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/train_hub.h"
+#include "cli/train_tracking.h"
+#include "track/run_lock.h"
+#include "track/stored_run.h"
 #include "train/run_folder.h"
 
 namespace attune {
+namespace {
+
+struct Options {
+  std::string run;
+  double patience = 30;
+};
+
+void run(const Options& options) {
+  const Recipe recipe = open_run_folder(options.run);
+  if (const auto process = training_process(options.run)) {
+    throw UserError("[{}] process {} is training this run and delivers by itself", options.run, *process);
+  }
+  watch_interrupts();
+  std::unique_ptr<Progress> bar;
+  const auto show = [&](const TrackReport& report) {
+    std::int64_t done = 0, all = 0;
+    for (const DeliveryState& state : report) {
+      done += state.acknowledged;
+      all += state.last;
+    }
+    if (!bar)
+      bar = std::make_unique<Progress>("delivering", "records", static_cast<std::uint64_t>(all),
+                                       static_cast<std::uint64_t>(done));
+    bar->update(static_cast<std::uint64_t>(done));
+  };
+  const bool killed = read_run(options.run).status == "killed";
+  const TrackReport report = deliver_spool(track_options(recipe), options.run, killed,
+                                           {options.patience, options.patience}, show, interrupt_requested);
+  bar.reset();
+  print_track_report(report, options.run);
+  sync_pushes(options.run);
+  for (const DeliveryState& state : report) {
+    if (state.waiting() > 0) {
+      throw UserError("[{}] {} records were not delivered to {}; run it again when that is back", options.run,
+                      state.waiting(), state.destination);
+    }
+  }
+}
+
+}  // namespace
 
 void add_sync_command(CLI::App& app) {
-  const auto run = std::make_shared<std::string>();
-  CLI::App* const command = app.add_subcommand("sync", "Deliver to the Hub what a run could not");
-  command->add_option("RUN", *run, "Folder of the run")->required();
+  const auto options = std::make_shared<Options>();
+  CLI::App* const command = app.add_subcommand("sync", "Deliver to MLflow, TensorBoard and the Hub what a run could not");
+  command->add_option("RUN", options->run, "Folder of the run")->required();
+  command->add_option("--patience", options->patience, "Seconds without any progress after which it gives up")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
   command->footer("Example: attune sync runs/pete\nNothing is delivered twice, however often it is run.");
-  command->callback([run] {
-    open_run_folder(*run);  // refuses what is no run
-    watch_interrupts();
-    sync_pushes(*run);
-  });
+  command->callback([options] { run(*options); });
 }
 
 }  // namespace attune

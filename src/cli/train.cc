@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/train_display.h"
 #include "cli/train_hub.h"
+#include "cli/train_tracking.h"
 #include "cli/watch.h"
 #include "hub/pull.h"
 #include "report/live.h"
@@ -53,6 +54,7 @@ void run(const Options& options) {
   watch_interrupts();
   watch_save_requests();
   const auto hub = TrainHub::from(recipe);
+  TrainTracking tracking(recipe, resume);
   TrainDisplay display;
   fmt::print("run       {}\n", recipe.output);
   std::optional<LiveReport> live;
@@ -63,17 +65,20 @@ void run(const Options& options) {
     open_in_browser(live->url());
   }
   FinetuneCallbacks callbacks = display.finetune_callbacks();
+  tracking.connect(callbacks);
   if (hub) hub->connect(callbacks);
   FinetuneResult result;
   try {
     result = finetune(recipe, resume, callbacks);
-  } catch (const UserError&) {
+  } catch (const UserError& error) {
     display.end();
+    tracking.stop(dynamic_cast<const Interrupted*>(&error) != nullptr ? RunStatus::kKilled : RunStatus::kFailed);
     if (hub) hub->stop();
     throw;
   }
   display.end();
   print_summary(result);
+  tracking.finish(result);
   if (hub) hub->finish(result);
   if (recipe.finetune == Finetune::kLora) {
     fmt::print("next      attune chat {} --adapter {}\n", recipe.model, result.output.string());

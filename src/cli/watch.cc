@@ -12,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "report/run_record.h"
+#include "track/run_lock.h"
 
 namespace attune {
 namespace {
@@ -41,10 +42,15 @@ void watch_run(const std::string& folder) {
                        static_cast<std::uint64_t>(run.last_step));
     }
     if (progress) progress->update(static_cast<std::uint64_t>(run.last_step), details_of(run));
-    if (status == "finished" || status == "stopped" || interrupt_requested()) {
+    // A run that was killed left the status of its last moment behind; nobody holds its lock.
+    const bool killed = status == "running" && !training_process(folder);
+    if (status == "finished" || status == "stopped" || killed || interrupt_requested()) {
       progress.reset();
-      fmt::print("{}: {}, step {:.0f} of {:.0f}\n", folder, interrupt_requested() ? "goes on" : status, run.last_step,
-                 run.total_steps);
+      fmt::print("{}: {}, step {:.0f} of {:.0f}\n", folder,
+                 killed                  ? "was killed"
+                 : interrupt_requested() ? "goes on"
+                                         : status,
+                 run.last_step, run.total_steps);
       return;
     }
     std::this_thread::sleep_for(std::chrono::seconds(1));

@@ -198,9 +198,14 @@ class Loop {
       sum.tokens += part.tokens;
     }
     const EvalReport report{state_.step, sum.sum / static_cast<double>(sum.tokens), sum.tokens};
-    metrics_->append({{"step", report.step}, {"eval_loss", report.loss}, {"eval_tokens", report.tokens}});
+    append({{"step", report.step}, {"eval_loss", report.loss}, {"eval_tokens", report.tokens}});
     if (callbacks_.on_eval) callbacks_.on_eval(report);
     return report.loss;
+  }
+
+  void append(const Json& line) {
+    metrics_->append(line);
+    if (callbacks_.on_metrics) callbacks_.on_metrics(line);
   }
 
   void save() {

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "adapter/lora.h"
+#include "base/json.h"
 #include "batch/batch.h"
 #include "model/weights.h"
 #include "train/recipe.h"
@@ -36,6 +37,7 @@ struct LoopCallbacks {
   std::function<void(const EvalReport&)> on_eval;
   std::function<void(const fs::path&)> on_checkpoint;
   std::function<void(const StepReport&, const std::string& why)> on_skip;   // after on_step, for a step that changed nothing
+  std::function<void(const Json& line)> on_metrics;   // each line of metrics.jsonl, when it is written
 };
 
 struct RunSummary {

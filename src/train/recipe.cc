@@ -110,10 +110,26 @@ std::vector<Key> hub_keys(HubRecipe& r) {
   };
 }
 
+std::vector<Key> track_keys(TrackRecipe& r) {
+  return {
+      {"track.mlflow", &r.mlflow,
+       "Where MLflow is told of the run: `http://HOST:PORT` of a server, `databricks` (DATABRICKS_HOST and DATABRICKS_TOKEN, or "
+       "DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET), or without any server `sqlite:///mlflow.db` or a folder such as "
+       "`./mlruns`. Absent: nothing is sent. Credentials come from the environment only. The run never waits: what cannot be "
+       "delivered stays in the run folder for `attune sync RUN`."},
+      {"track.tensorboard", &r.tensorboard,
+       "Event files for TensorBoard: `true` writes them into the run folder, a folder gets one folder for each run."},
+      {"track.experiment", &r.experiment,
+       "MLflow's experiment, made when missing; on Databricks an absolute path of the workspace."},
+      {"track.run_name", &r.run_name, "MLflow's name of the run. Absent: the name of the run folder."},
+      {"track.parent_run", &r.parent_run, "Id of the MLflow run that this one is shown below. Absent: none."},
+  };
+}
+
 // All of them, in the order of the file.
 std::vector<Key> keys_of(Recipe& r) {
   std::vector<Key> keys = own_keys(r);
-  for (std::vector<Key> group : {train_keys(r.train), eval_keys(r.eval), save_keys(r.save), hub_keys(r.hub)}) {
+  for (std::vector<Key> group : {train_keys(r.train), eval_keys(r.eval), save_keys(r.save), track_keys(r.track), hub_keys(r.hub)}) {
     std::move(group.begin(), group.end(), std::back_inserter(keys));
   }
   return keys;
@@ -126,7 +142,6 @@ const std::vector<RefusedKey>& refused_keys() {
       {"lora.modules_to_save", "", "whole modules beside the adapter are not trained; remove it"},
       {"lora.layers_to_transform", "",
        "not supported; write the layers as a regular expression in lora.target_modules"},
-      {"track", "", "tracking servers are not supported; remove it and read metrics.jsonl in the run folder"},
       {"eval.style", "false", "style is not measured while training; remove it"},
       {"eval.forgetting", "false", "forgetting is not measured while training; remove it"},
       {"eval.leak", "false", "leaks are not measured while training; remove it"},
@@ -317,6 +332,11 @@ std::string to_yaml(const Recipe& recipe) {
     return (copy.finetune == Finetune::kFull && key.name.starts_with("lora.")) ||
            (copy.output.empty() && key.name == "output") || (copy.hub.repo.empty() && key.name.starts_with("hub.")) ||
            (copy.hub.base_model.empty() && key.name == "hub.base_model") || (copy.hub.license.empty() && key.name == "hub.license");
+  });
+  // An absent text is not the empty text to who reads it.
+  std::erase_if(keys, [](const Key& key) {
+    const auto* const text = std::get_if<std::string*>(&key.field);
+    return text != nullptr && (*text)->empty() && key.name.starts_with("track.");
   });
   return write_keys(keys);
 }

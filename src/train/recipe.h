@@ -76,6 +76,15 @@ struct HubRecipe {
   std::string license;
 };
 
+// Where a run can be watched; src/track/ does it, cli connects the two.
+struct TrackRecipe {
+  std::string mlflow;                // http(s)://..., databricks, sqlite:///file, a folder; empty: none
+  std::string tensorboard = "false"; // "true": the run folder; else a folder
+  std::string experiment = "attune";
+  std::string run_name;              // empty: the run folder's name
+  std::string parent_run;            // of MLflow; may be empty
+};
+
 struct Recipe {
   std::string model;              // folder
   std::vector<std::string> data;  // folders or files of conversations
@@ -90,6 +99,7 @@ struct Recipe {
   EvalRecipe eval;
   SaveRecipe save;
   HubRecipe hub;
+  TrackRecipe track;
 };
 
 // Equal in every key.

@@ -175,14 +175,23 @@ TEST(Recipe, MissingModelAndDataAreBothNamed) {
 TEST(Recipe, WhatThisBuildCannotHonourIsUnsupported) {
   EXPECT_EQ(refusal<Unsupported>(kShort + "lora:\n  use_dora: true\n"),
             "[r.yaml:4] lora.use_dora: DoRA is not supported; remove it, or raise lora.r instead");
-  EXPECT_EQ(refusal<Unsupported>(kShort + "track: {mlflow: databricks}\n"),
-            "[r.yaml:3] track: tracking servers are not supported; remove it and read metrics.jsonl in the "
-            "run folder");
   EXPECT_EQ(refusal<Unsupported>(kShort + "eval:\n  leak: true\n"),
             "[r.yaml:4] eval.leak: leaks are not measured while training; remove it");
   // With another kind of problem beside it, it is a plain UserError.
   EXPECT_THROW(
       try { parse(kShort + "lora: {bias: all}\nnonsense: 1\n"); } catch (const Unsupported&){}, UserError);
+}
+
+TEST(Recipe, Tracking) {
+  const Recipe recipe = parse(kShort + "track: {mlflow: 'http://localhost:5000', tensorboard: true, run_name: Pete}\n");
+  EXPECT_EQ(recipe.track.mlflow, "http://localhost:5000");
+  EXPECT_EQ(recipe.track.tensorboard, "true");
+  EXPECT_EQ(recipe.track.experiment, "attune");
+  EXPECT_EQ(recipe.track.run_name, "Pete");
+  EXPECT_TRUE(parse(to_yaml(recipe)) == recipe);
+  // Nothing is sent unless the recipe says where.
+  EXPECT_EQ(parse(kShort).track.mlflow, "");
+  EXPECT_EQ(to_yaml(parse(kShort)).find("mlflow"), std::string::npos);
 }
 
 TEST(Recipe, WhatIsNotPlainYamlIsRefused) {
