@@ -5,6 +5,7 @@
 #include <cassert>
 #include <cstring>
 
+#include "quant/blocks.h"
 #include "quant/kernels.h"
 #include "quant/nf4.h"
 
@@ -69,13 +70,21 @@ void decode(Out* out, const WeightMatrix& weight, std::int64_t row, std::int64_t
         const auto* const codes = static_cast<const std::int8_t*>(weight.data) + begin + r * weight.columns;
         scale_int8(out + r * weight.columns, codes, weight.row_scales[row + r], weight.columns);
       }
+      return;
+    default: {
+      const BlockLayout layout = block_layout(weight.format).value();
+      const auto* const blocks = static_cast<const std::uint8_t*>(weight.data);
+      return decode_blocks(out, weight.format, blocks + begin / layout.elements * layout.bytes,
+                           count / layout.elements);
+    }
   }
 }
 
 }  // namespace
 
 std::string_view name_of(WeightFormat format) {
-  static constexpr std::array<std::string_view, 5> kNames = {"f32", "bf16", "f16", "nf4", "int8"};
+  static constexpr std::array<std::string_view, 11> kNames = {
+      "f32", "bf16", "f16", "nf4", "int8", "q8_0", "q4_0", "q5_0", "q4_k", "q5_k", "q6_k"};
   return kNames[static_cast<std::size_t>(format)];
 }
 
@@ -91,6 +100,10 @@ std::size_t WeightMatrix::bytes() const {
       return elements + static_cast<std::size_t>(rows) * 4;
     case WeightFormat::kNF4:
       break;
+    default: {
+      const BlockLayout layout = block_layout(format).value();
+      return elements / static_cast<std::size_t>(layout.elements) * static_cast<std::size_t>(layout.bytes);
+    }
   }
   const std::int64_t blocks = nf4_blocks(rows * columns);
   const auto codes = static_cast<std::size_t>(nf4_code_bytes(rows * columns));

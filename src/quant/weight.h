@@ -9,7 +9,7 @@
 
 namespace attune {
 
-enum class WeightFormat : std::uint8_t { kF32, kBF16, kF16, kNF4, kInt8 };
+enum class WeightFormat : std::uint8_t { kF32, kBF16, kF16, kNF4, kInt8, kQ8_0, kQ4_0, kQ5_0, kQ4K, kQ5K, kQ6K };
 std::string_view name_of(WeightFormat format);
 
 // [rows, columns] = [outputs, inputs], row-major. Not owning: the bytes belong to a Weights object or a
@@ -19,6 +19,8 @@ std::string_view name_of(WeightFormat format);
 // of 64, which may straddle rows; two codes per byte, the first element in the high nibble. The scale of
 // block b is absmax[b], or with double quantization nested_map[absmax_codes[b]] * nested_absmax[b / 256] +
 // nested_offset. kInt8: one i8 per element, one f32 scale per row: value = code * row_scales[row].
+//
+// The others are ggml's block formats (quant/blocks.h): `data` holds rows of whole blocks, scales within.
 struct WeightMatrix {
   WeightFormat format = WeightFormat::kF32;
   std::int64_t rows = 0, columns = 0;
