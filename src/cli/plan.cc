@@ -268,7 +268,7 @@ void add_plan_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand("plan", "Every byte of a run, before anything starts");
   command->add_option("MODEL", options->model,
-                      "Model folder or config.json (no weights needed), or a shape: llama-250m, qwen2.5-0.5b, "
+                      "Model folder, .gguf file or config.json (no weights needed), or a shape: llama-250m, qwen2.5-0.5b, "
                       "llama-3.2-1b, mistral-7b");
   command->add_option("--recipe", options->recipe, "Plan this recipe; absent: the defaults");
   command->add_option("--data", options->data, "Conversations: their real lengths instead of the longest possible")

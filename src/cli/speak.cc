@@ -7,8 +7,9 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/json.h"
+#include "format/gguf.h"
 #include "hub/pull.h"
+#include "token/chat_template.h"
 #include "token/stream_decoder.h"
 #include "train/run_plan.h"
 
@@ -61,7 +62,10 @@ class TextSink : public AnswerSink {
 void add_speak_options(CLI::App& command, SpeakOptions& options) {
   static const std::map<std::string, Quantization> kQuantizations = {
       {"none", Quantization::kNone}, {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}};
-  command.add_option("MODEL", options.model, "Folder of the model, as Hugging Face writes it, or a pulled repository")->required();
+  command
+      .add_option("MODEL", options.model,
+                  "Folder of the model, as Hugging Face writes it, a .gguf file, or a pulled repository")
+      ->required();
   command.add_option("--adapter", options.adapter, "Folder of an adapter for it, e.g. runs/NAME/adapter");
   command.add_option("--temperature", options.sampler.temperature, "0: always the most likely token")
       ->capture_default_str();
@@ -92,7 +96,7 @@ void settle(SpeakOptions& options) {
   Sampler{options.sampler};  // checks the others
   options.model = resolve_model(options.model).string();
   options.adapter = resolve_model(options.adapter).string();
-  if (!fs::is_directory(options.model)) {
+  if (!fs::is_directory(options.model) && !is_gguf_path(options.model)) {
     throw UserError("[{}] there is no such folder; expected a model as Hugging Face writes it", options.model);
   }
 }
@@ -111,9 +115,7 @@ std::int64_t context_of(const SpeakOptions& options, const ModelConfig& config) 
 }
 
 void require_chat_template(const fs::path& folder, const std::string& instead) {
-  if (fs::exists(folder / "chat_template.jinja")) return;
-  const fs::path path = folder / "tokenizer_config.json";
-  if (fs::exists(path) && parse_json(read_file(path), path.string()).contains("chat_template")) return;
+  if (find_chat_template(folder)) return;
   throw UserError("[{}] the model has no chat template, so it was not made to answer; {}", folder.string(), instead);
 }
 

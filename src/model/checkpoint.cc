@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "format/gguf.h"
 #include "quant/nf4.h"
 
 namespace attune {
@@ -125,6 +126,10 @@ std::string place_of(const Checkpoint& checkpoint, const StoredTensor& tensor) {
 }
 
 Checkpoint open_checkpoint(const fs::path& model_folder) {
+  if (is_gguf_path(model_folder)) {
+    throw Unsupported("[{}] is a GGUF file; expected the folder of the original model, as Hugging Face writes it",
+                      model_folder.string());
+  }
   Checkpoint checkpoint{.config = load_model_config(model_folder), .folder = SafetensorsFolder(model_folder)};
   checkpoint.quantized = is_quantized(checkpoint.config.source, (model_folder / "config.json").string());
   std::set<std::string> expected;
@@ -158,6 +163,11 @@ DType named_type(const ModelConfig& config, const std::string& where) {
 }
 
 DType stored_type(const fs::path& folder, const ModelConfig& config) {
+  if (is_gguf_path(folder)) {
+    const GgufFile file(folder);
+    const GgufTensor* const embedding = file.find("token_embd.weight");
+    return embedding != nullptr && embedding->type ? embedding->type->dtype.value_or(DType::kF16) : DType::kF16;
+  }
   if (fs::exists(folder / "model.safetensors") || fs::exists(folder / "model.safetensors.index.json")) {
     const SafetensorsFolder weights(folder);
     const StoredTensor* const embedding = weights.find("model.embed_tokens.weight");

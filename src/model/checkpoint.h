@@ -33,7 +33,7 @@ struct Checkpoint {
 };
 
 // Throws BadFile naming the first tensor that is missing, unexpected or of another shape; Unsupported for
-// other quantization methods.
+// other quantization methods and for a GGUF file.
 Checkpoint open_checkpoint(const fs::path& model_folder);
 
 // "path: tensor name", for messages.

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "model/gguf_config.h"
 #include "model/tensors.h"
 
 namespace attune {
@@ -196,6 +197,7 @@ ModelConfig model_config_from_json(const Json& source, const std::string& where)
 }
 
 ModelConfig load_model_config(const fs::path& model_folder) {
+  if (is_gguf_path(model_folder)) return model_config_from_gguf(GgufFile(model_folder));
   if (!fs::is_directory(model_folder)) {
     throw UserError("[{}] no such folder; expected a model folder", model_folder.string());
   }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -11,11 +12,13 @@ namespace attune {
 
 enum class Family { kLlama, kMistral, kQwen2, kQwen3 };
 
-// Rotary scaling: none, linear (position / factor), or Llama 3's wavelength-dependent scaling (INTEROP section 5).
+// Rotary scaling: none, linear (position / factor), Llama 3's wavelength-dependent scaling (INTEROP section 5), or the
+// divisor of each frequency as a GGUF file has it.
 struct RopeScaling {
-  enum class Kind { kNone, kLinear, kLlama3 } kind = Kind::kNone;
+  enum class Kind { kNone, kLinear, kLlama3, kFactors } kind = Kind::kNone;
   double factor = 1.0, low_freq_factor = 1.0, high_freq_factor = 4.0;
   std::int64_t original_max_position = 8192;
+  std::vector<float> factors;                    // kFactors: [head_dim / 2]
 };
 
 struct ModelConfig {
@@ -36,7 +39,7 @@ struct ModelConfig {
   std::int64_t kv_size() const { return kv_heads * head_dim; }
 };
 
-// Reads and checks config.json. Throws BadFile (missing or senseless numbers) or Unsupported (another architecture, an
+// Reads and checks config.json, or the keys of a GGUF file (model/gguf_config.h). Throws BadFile (missing or senseless numbers) or Unsupported (another architecture, an
 // option we do not compute: hidden_act other than silu, another rope type, ...), naming the key.
 ModelConfig load_model_config(const fs::path& model_folder);
 ModelConfig model_config_from_json(const Json& source, const std::string& where);

@@ -4,9 +4,9 @@
 
 #include "base/error.h"
 #include "model/checkpoint.h"
+#include "model/load_gguf.h"
+#include "model/quantize_weight.h"
 #include "model/weights_plan.h"
-#include "quant/int8.h"
-#include "quant/nf4.h"
 
 namespace attune {
 namespace {
@@ -48,44 +48,6 @@ Rows plan_rows(MemoryPlan& plan, const CheckpointTensor& entry, Quantization qua
   return rows;
 }
 
-void require_finite(bool finite, const Checkpoint& checkpoint, const StoredTensor& tensor) {
-  if (finite) return;
-  throw BadFile("[{}] holds a value that is not a finite number; the file is damaged",
-                place_of(checkpoint, tensor));
-}
-
-template <typename T>
-std::span<T> span_of(const TensorView& view) {
-  return {view.as<T>(), static_cast<std::size_t>(view.elements())};
-}
-
-WeightMatrix quantize(const Checkpoint& checkpoint, const CheckpointTensor& entry, Quantization quantization,
-                      const WeightRows& rows, const Arena& arena) {
-  const Shape& shape = entry.tensor.shape;
-  const AlignedTensor source(*entry.stored);
-  WeightMatrix weight{.rows = shape[0], .columns = shape[1], .data = arena.view(rows.values).data};
-  if (quantization == Quantization::kInt8) {
-    weight.format = WeightFormat::kInt8;
-    const std::span<float> scales = span_of<float>(arena.view(rows.scales));
-    require_finite(encode_int8(span_of<std::int8_t>(arena.view(rows.values)), scales, source.view()),
-                   checkpoint, *entry.stored);
-    weight.row_scales = scales.data();
-    return weight;
-  }
-  weight.format = WeightFormat::kNF4;
-  std::vector<float> absmax(static_cast<std::size_t>(nf4_blocks(shape.elements())));
-  require_finite(encode_nf4(span_of<std::uint8_t>(arena.view(rows.values)), absmax, source.view()),
-                 checkpoint, *entry.stored);
-  const std::span<std::uint8_t> codes = span_of<std::uint8_t>(arena.view(rows.scales));
-  const std::span<float> nested = span_of<float>(arena.view(rows.nested_absmax));
-  weight.nested_offset = nf4_offset(absmax);
-  encode_nf4_scales(codes, nested, absmax, weight.nested_offset);
-  weight.absmax_codes = codes.data();
-  weight.nested_absmax = nested.data();
-  weight.nested_map = dynamic_map().data();
-  return weight;
-}
-
 WeightMatrix stored_nf4(const CheckpointTensor& entry, const Rows& rows, const Arena& arena) {
   const StoredNf4& nf4 = *entry.nf4;
   WeightMatrix weight{.format = WeightFormat::kNF4,
@@ -116,13 +78,6 @@ TensorView stored_view(const CheckpointTensor& entry, const Rows& rows, const Ar
   return view;
 }
 
-WeightMatrix plain_matrix(const TensorView& view) {
-  const WeightFormat format = view.dtype == DType::kF32    ? WeightFormat::kF32
-                              : view.dtype == DType::kBF16 ? WeightFormat::kBF16
-                                                           : WeightFormat::kF16;
-  return {.format = format, .rows = view.rows(), .columns = view.columns(), .data = view.data};
-}
-
 void load_tensor(Model& model, const Checkpoint& checkpoint, const CheckpointTensor& entry,
                  Quantization quantization, const Rows& rows, const Arena& arena) {
   const ModelTensor& tensor = entry.tensor;
@@ -137,7 +92,8 @@ void load_tensor(Model& model, const Checkpoint& checkpoint, const CheckpointTen
       if (entry.nf4)
         weight = stored_nf4(entry, rows, arena);
       else if (is_converted(tensor, quantization))
-        weight = quantize(checkpoint, entry, quantization, rows.made, arena);
+        weight = quantize_weight(AlignedTensor(*entry.stored).view(), quantization, rows.made, arena,
+                                 place_of(checkpoint, *entry.stored));
       else
         weight = plain_matrix(stored_view(entry, rows, arena));
       model.weight_bytes += weight.bytes();
@@ -202,6 +158,7 @@ void touch(std::span<const std::byte> bytes) {
 
 Model load_model(const fs::path& model_folder, Quantization quantization,
                  const std::function<void(std::uint64_t, std::uint64_t)>& progress, const Streaming& streaming) {
+  if (is_gguf_path(model_folder)) return load_gguf_model(model_folder, quantization, progress);
   Checkpoint checkpoint = open_checkpoint(model_folder);
   if (checkpoint.quantized && quantization == Quantization::kInt8) {
     throw Unsupported("[{}] is stored as nf4; int8 needs the unquantized model", model_folder.string());

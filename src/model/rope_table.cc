@@ -12,6 +12,7 @@ float inverse_frequency(std::int64_t i, const ModelConfig& config) {
   const RopeScaling& scaling = config.rope_scaling;
   if (scaling.kind == RopeScaling::Kind::kNone) return plain;
   if (scaling.kind == RopeScaling::Kind::kLinear) return plain / static_cast<float>(scaling.factor);
+  if (scaling.kind == RopeScaling::Kind::kFactors) return plain / scaling.factors[static_cast<std::size_t>(i)];
   // Llama 3: long wavelengths are stretched, short ones kept, those between interpolated.
   const double wavelength = 2 * std::numbers::pi / plain;
   const auto original = static_cast<double>(scaling.original_max_position);

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "format/gguf.h"
 #include "model/shapes.h"
 
 namespace attune {
@@ -16,7 +17,7 @@ constexpr std::uint64_t kMaxConfigBytes = 1 << 24;
 ModelSource read_model_source(const std::string& name) {
   ModelSource source;
   source.name = name;
-  if (fs::is_directory(name)) {
+  if (fs::is_directory(name) || is_gguf_path(name)) {
     source.config = load_model_config(name);
     source.stored = stored_type(name, source.config);
     return source;

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
+#include "token/gguf_vocabulary.h"
 #include "token/jinja/template.h"
 #include "token/jinja/text.h"
 #include "token/tokenizer_config.h"
@@ -50,6 +51,16 @@ std::vector<Examples> examples() {
           {{system, user, answer, user2, answer2}, {2, 4}},
           {{user, answer}, {1}},
           {{system, user, answer}, {2}}};
+}
+
+std::optional<ChatTemplate> find_gguf_template(const GgufFile& file) {
+  auto source = file.get<std::string>("tokenizer.chat_template");
+  if (!source) return std::nullopt;
+  const GgufVocabulary vocabulary = read_gguf_vocabulary(file);
+  const auto token = [&](const std::optional<TokenId>& id) {
+    return id ? vocabulary.tokens[static_cast<std::size_t>(*id)] : std::string();
+  };
+  return ChatTemplate(*std::move(source), token(vocabulary.bos), token(vocabulary.eos));
 }
 
 }  // namespace
@@ -149,6 +160,7 @@ ChatTemplate::ChatTemplate(std::string source, std::string bos_token, std::strin
 
 ChatTemplate::~ChatTemplate() = default;
 ChatTemplate::ChatTemplate(ChatTemplate&&) noexcept = default;
+ChatTemplate& ChatTemplate::operator=(ChatTemplate&&) noexcept = default;
 
 std::string ChatTemplate::render(const std::vector<Message>& messages, bool add_generation_prompt) const {
   return compiled_->render(messages, add_generation_prompt);
@@ -158,7 +170,8 @@ const std::string& ChatTemplate::source() const { return compiled_->source; }
 const std::string& ChatTemplate::eos_token() const { return compiled_->eos; }
 const ChatTemplate::Habits& ChatTemplate::habits() const { return compiled_->habits; }
 
-ChatTemplate load_chat_template(const fs::path& model_folder) {
+std::optional<ChatTemplate> find_chat_template(const fs::path& model_folder) {
+  if (is_gguf_path(model_folder)) return find_gguf_template(GgufFile(model_folder));
   const TokenizerConfig tokens = read_tokenizer_config(model_folder);
   const auto make = [&](std::string source) {
     return ChatTemplate(std::move(source), tokens.bos.value_or(""), tokens.eos.value_or(""));
@@ -178,6 +191,15 @@ ChatTemplate load_chat_template(const fs::path& model_folder) {
     } else if (auto source = json_get<std::string>(config, "chat_template", where)) {
       return make(*std::move(source));
     }
+  }
+  return std::nullopt;
+}
+
+ChatTemplate load_chat_template(const fs::path& model_folder) {
+  if (auto found = find_chat_template(model_folder)) return *std::move(found);
+  if (is_gguf_path(model_folder)) {
+    throw UserError("[{}] expected a chat template, found no key tokenizer.chat_template; take the model's instruct version",
+                    model_folder.string());
   }
   throw UserError(
       "[{}] expected a chat template, found neither chat_template.jinja nor \"chat_template\" in "

@@ -5,6 +5,7 @@
 #include <ctime>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,7 @@ class ChatTemplate {
   ChatTemplate(std::string source, std::string bos_token, std::string eos_token, std::function<std::tm()> clock = {});
   ~ChatTemplate();
   ChatTemplate(ChatTemplate&&) noexcept;
+  ChatTemplate& operator=(ChatTemplate&&) noexcept;
 
   std::string render(const std::vector<Message>& messages, bool add_generation_prompt) const;
   const std::string& source() const;
@@ -42,6 +44,10 @@ class ChatTemplate {
   struct Compiled;
   std::unique_ptr<const Compiled> compiled_;
 };
+
+// The template of a model folder or a ".gguf" file (key tokenizer.chat_template), or nothing: a model that was not made to
+// answer. Throws BadFile.
+std::optional<ChatTemplate> find_chat_template(const fs::path& model_folder);
 
 // Reads the folder's template (chat_template.jinja, else tokenizer_config.json's chat_template, the entry
 // named "default" when it is a list). Throws UserError when the model has none.

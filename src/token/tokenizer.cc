@@ -1,6 +1,7 @@
 #include "token/tokenizer.h"
 
 #include "base/error.h"
+#include "token/gguf_vocabulary.h"
 #include "token/sentencepiece_tokenizer.h"
 #include "token/tokenizer_config.h"
 #include "token/tokenizer_json.h"
@@ -9,6 +10,9 @@ namespace attune {
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& model_folder) {
   constexpr std::uint64_t kMaxBytes = 256 << 20;
+  if (is_gguf_path(model_folder)) {
+    return make_gguf_tokenizer(read_gguf_vocabulary(GgufFile(model_folder)), model_folder.string());
+  }
   if (!fs::is_directory(model_folder)) {
     throw UserError("[{}] expected a model folder; it does not exist or is no folder", model_folder.string());
   }

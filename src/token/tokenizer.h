@@ -62,7 +62,8 @@ class Tokenizer {
 };
 
 // Loads tokenizer.json if the folder has one, else tokenizer.model (SentencePiece); tokenizer_config.json and
-// special_tokens_map.json add special tokens and their roles. Throws UserError/BadFile/Unsupported.
+// special_tokens_map.json add special tokens and their roles. A path that ends in ".gguf" is a file that holds the
+// tokenizer. Throws UserError/BadFile/Unsupported.
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& model_folder);
 
 }  // namespace attune

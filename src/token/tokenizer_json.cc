@@ -219,7 +219,12 @@ class JsonTokenizer : public Tokenizer {
 
 std::unique_ptr<Tokenizer> make_json_tokenizer(std::string_view text, const TokenizerConfig& config,
                                                const std::string& where) {
-  return std::make_unique<JsonTokenizer>(read_tokenizer_file(text, where), config, where);
+  return make_json_tokenizer(read_tokenizer_file(text, where), config, where);
+}
+
+std::unique_ptr<Tokenizer> make_json_tokenizer(TokenizerFile file, const TokenizerConfig& config,
+                                               const std::string& where) {
+  return std::make_unique<JsonTokenizer>(std::move(file), config, where);
 }
 
 }  // namespace attune

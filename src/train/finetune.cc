@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/memory_use.h"
+#include "format/gguf.h"
 #include "ops/peak.h"
 #include "train/checkpoint.h"
 #include "train/run_folder.h"
@@ -72,6 +73,7 @@ RunPlan plan_before_loading(const Recipe& recipe, const ModelConfig& config, con
   measure_gemm_peak(activation_type(recipe.compute), 0);   // brings in what products need, which is then counted
   const RunLength length = run_length(data.train, data.valid, fixed.train);
   RunNeeds needs = run_needs(config, stored_type(recipe.model, config), fixed, length.pass_tokens);
+  if (is_gguf_path(recipe.model)) needs.block_bytes = needs.embedding_bytes = 0;   // always read as a whole
   needs.program_bytes = resident_bytes();
   needs.machine_bytes = static_cast<std::size_t>(kMachineShare * static_cast<double>(machine_memory_bytes()));
   RunPlan plan = schedule_run(needs, fixed);

@@ -22,7 +22,8 @@ Choice init_choice(std::string& field) {
 // Model, data and adapter.
 std::vector<Key> own_keys(Recipe& r) {
   return {
-      {"model", &r.model, "Folder of the base model, as Hugging Face writes it, or the name of a repository that `attune pull` got. Required."},
+      {"model", &r.model,
+       "Folder of the base model, as Hugging Face writes it, a .gguf file, or the name of a repository that `attune pull` got. Required."},
       {"data", &r.data,
        "Folders or files of conversations (JSONL), as `attune import` writes them. Required."},
       {"output", &r.output, "Folder of the run. Absent: `runs/` and the name of the recipe file."},
