@@ -9,8 +9,10 @@ void add_bench_command(CLI::App& app);
 void add_chat_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
+void add_export_command(CLI::App& app);
 void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
+void add_merge_command(CLI::App& app);
 void add_plan_command(CLI::App& app);
 void add_pretrain_command(CLI::App& app);
 void add_pull_command(CLI::App& app);
@@ -34,6 +36,8 @@ inline constexpr auto kCommands = {
     add_chat_command,
     add_generate_command,
     add_serve_command,
+    add_merge_command,
+    add_export_command,
     add_push_command,
     add_pull_command,
     add_sync_command,

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/byte_size.h"
 #include "base/json.h"
 
 namespace attune {
@@ -73,41 +74,12 @@ std::optional<TextList> parse_text_list(const YamlNode& node) {
   return list;
 }
 
-struct Unit {
-  std::string_view name;
-  std::uint64_t bytes;
-};
-constexpr Unit kUnits[] = {{"TB", 1'000'000'000'000},
-                           {"GB", 1'000'000'000},
-                           {"MB", 1'000'000},
-                           {"KB", 1'000},
-                           {"TiB", std::uint64_t{1} << 40},
-                           {"GiB", 1 << 30},
-                           {"MiB", 1 << 20},
-                           {"KiB", 1 << 10},
-                           {"B", 1}};
-
 std::optional<std::uint64_t> parse_bytes(const YamlNode& node) {
   if (node.kind != YamlNode::Kind::kScalar) return std::nullopt;
-  if (node.text == "auto") return 0;
-  double value = 0.0;
-  const char* end = node.text.data() + node.text.size();
-  const auto [stop, error] = std::from_chars(node.text.data(), end, value);
-  if (error != std::errc{}) return std::nullopt;
-  const std::string_view unit_name(stop, static_cast<std::size_t>(end - stop));
-  for (const Unit& unit : kUnits) {
-    const double bytes = std::floor(value * static_cast<double>(unit.bytes));
-    if (unit_name == unit.name && bytes >= 1.0 && bytes < 1e15) return static_cast<std::uint64_t>(bytes);
-  }
-  return std::nullopt;
+  return node.text == "auto" ? std::optional<std::uint64_t>(0) : parse_byte_size(node.text);
 }
 
-std::string bytes_text(std::uint64_t bytes) {
-  if (bytes == 0) return "auto";
-  const auto* unit =
-      std::find_if(std::begin(kUnits), std::end(kUnits), [&](auto& u) { return bytes % u.bytes == 0; });
-  return fmt::format("{}{}", bytes / unit->bytes, unit->name);
-}
+std::string bytes_text(std::uint64_t bytes) { return bytes == 0 ? "auto" : byte_size_text(bytes); }
 
 std::string list_text(const TextList& list) {
   std::vector<std::string> quoted;

@@ -1,0 +1,112 @@
+#include "export/comparison_data.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "conversation/dataset.h"
+#include "generate/generator.h"
+#include "token/chat_template.h"
+#include "train/run_folder.h"
+
+namespace attune {
+namespace {
+
+constexpr std::size_t kRows = 16, kPrompts = 4, kMaxTokens = 384;
+constexpr std::int64_t kAnswerTokens = 48;
+constexpr const char* kQuestions[] = {"Hello! How are you today?",         "What did you do at the weekend?",
+                                      "Write one sentence about the sea.", "Can you help me with something?",
+                                      "What is two plus three?",           "Tell me a short story."};
+
+struct Reader {
+  const Tokenizer& tokenizer;
+  const std::optional<ChatTemplate>& chat_template;
+
+  std::vector<TokenId> prompt(const std::vector<Message>& messages) const {
+    if (chat_template) return encode_prompt(messages, *chat_template, tokenizer);
+    std::vector<TokenId> ids = tokenizer.encode(messages.back().content);
+    if (tokenizer.bos && tokenizer.add_bos) ids.insert(ids.begin(), *tokenizer.bos);
+    return ids;
+  }
+};
+
+// The first rows that fit; longer ones are cut.
+void add_rows(ComparisonData& data, const std::vector<Conversation>& conversations, const Reader& reader) {
+  for (const Conversation& conversation : conversations) {
+    if (data.rows.size() == kRows) break;
+    EncodedConversation row = encode_conversation(conversation, *reader.chat_template, reader.tokenizer);
+    row.tokens.resize(std::min(row.tokens.size(), kMaxTokens));
+    row.mask.resize(row.tokens.size());
+    if (std::find(row.mask.begin() + 1, row.mask.end(), 1) == row.mask.end()) continue;
+    const auto answer = std::find_if(conversation.messages.begin(), conversation.messages.end(),
+                                     [](const Message& message) { return message.role == "assistant"; });
+    if (data.prompts.size() < kPrompts && answer != conversation.messages.begin()) {
+      std::vector<TokenId> prompt = reader.prompt({conversation.messages.begin(), answer});
+      if (prompt.size() <= kMaxTokens) data.prompts.push_back(std::move(prompt));
+    }
+    data.rows.push_back(std::move(row));
+  }
+}
+
+// Questions, each with the answer that the adapter gives: what it says is what must stay.
+void add_questions(ComparisonData& data, const Reader& reader, const Model& model) {
+  for (const char* const question : kQuestions) {
+    std::vector<TokenId> tokens = reader.prompt({{"user", question}});
+    Session session(model, std::ssize(tokens) + kAnswerTokens, DType::kF32);
+    GenerateOptions options;
+    options.max_new_tokens = kAnswerTokens;
+    options.stop_tokens = data.stops;
+    options.sampler.temperature = 0;
+    const Generated answer = generate(session, tokens, options);
+    if (data.prompts.size() < kPrompts) data.prompts.push_back(tokens);
+    EncodedConversation row{tokens, std::vector<std::uint8_t>(tokens.size())};
+    row.tokens.insert(row.tokens.end(), answer.tokens.begin(), answer.tokens.end());
+    row.mask.resize(row.tokens.size(), 1);
+    if (!answer.tokens.empty()) data.rows.push_back(std::move(row));
+  }
+  data.origin = fmt::format("{} built-in questions", data.rows.size());
+}
+
+// The held-out conversations of the run that the adapter lies in, when run and data are still there.
+std::vector<Conversation> held_out_of_run(const fs::path& run) {
+  if (!fs::exists(run / "recipe.yaml")) return {};
+  std::vector<Conversation> held;
+  for (const std::string& path : open_run_folder(run).data) {
+    if (!fs::exists(path)) return {};
+    Dataset part = read_dataset(path);
+    std::move(part.valid.begin(), part.valid.end(), std::back_inserter(held));
+  }
+  return held;
+}
+
+}  // namespace
+
+ComparisonData load_comparison_data(const fs::path& model_folder, const fs::path& adapter_folder,
+                                    const std::optional<fs::path>& path, const Model& model) {
+  const auto tokenizer = load_tokenizer(model_folder);
+  const std::optional<ChatTemplate> chat_template = find_chat_template(model_folder);
+  const Reader reader{*tokenizer, chat_template};
+  ComparisonData data;
+  if (chat_template) {
+    data.stops = stop_tokens(*chat_template, *tokenizer);
+  } else if (tokenizer->eos) {
+    data.stops = {*tokenizer->eos};
+  }
+  if (path) {
+    if (!chat_template) throw UserError("[--data] the model has no chat template, so conversations cannot be scored");
+    const Dataset dataset = read_dataset(*path);
+    add_rows(data, dataset.valid.empty() ? dataset.train : dataset.valid, reader);
+    if (data.rows.empty()) throw UserError("[{}] has no answer to compare on", path->string());
+    data.origin = fmt::format("{} rows of {}", data.rows.size(), path->string());
+    return data;
+  }
+  const fs::path adapter = fs::absolute(adapter_folder / ".").lexically_normal().parent_path();
+  if (chat_template) add_rows(data, held_out_of_run(adapter.parent_path()), reader);
+  if (data.rows.empty()) {
+    add_questions(data, reader, model);
+  } else {
+    data.origin = fmt::format("{} held-out rows of {}", data.rows.size(), adapter.parent_path().filename().string());
+  }
+  return data;
+}
+
+}  // namespace attune
