@@ -99,7 +99,7 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
                     GradientMode mode, const LowRankTerm* low_rank) {
   const OpTimer timer(OpFamily::kLinears);
   const bool accumulate = mode == GradientMode::kAccumulate;
-  const bool done = x.rows() == 1 && low_rank == nullptr && multiplies_vectors(weight);
+  const bool done = x.rows() == 1 && low_rank == nullptr;
   if (done) multiply_vectors(y, x, weight, accumulate);
   if (!done && weight.int8_products && x.dtype == DType::kF32) {
     multiply_int8(y, x, weight, true, mode, low_rank, tile);

@@ -192,44 +192,56 @@ float dense_row(const FixedVector& x, const T* row) {
   return sum;
 }
 
-template <int kVectors>
-void row_products(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row) {
-  const std::int64_t begin = row * weight.columns;
-  const auto each = [&](auto product_with) {
-    for (int v = 0; v < kVectors; ++v) products[v] = product_with(x[v]);
-  };
+// Whether the kernels know the codes; other rows are expanded first.
+bool reads_codes(const WeightMatrix& weight) {
   switch (weight.format) {
     case WeightFormat::kF32:
-      return each([&](const FixedVector& v) { return dense_row(v, static_cast<const float*>(weight.data) + begin); });
     case WeightFormat::kBF16:
-      return each([&](const FixedVector& v) { return dense_row(v, static_cast<const bf16*>(weight.data) + begin); });
     case WeightFormat::kF16:
-      return each([&](const FixedVector& v) { return dense_row(v, static_cast<const f16*>(weight.data) + begin); });
+      return true;
+#if HWY_TARGET != HWY_SCALAR
+    case WeightFormat::kNF4:
+      return weight.columns % kNf4Block == 0;
+    case WeightFormat::kInt8:
+      return true;
+#endif
+    default:
+      return false;
+  }
+}
+
+// `expanded`: the row in f32; null where the codes are read.
+template <int kVectors>
+void row_products(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
+                  const float* expanded) {
+  const std::int64_t begin = row * weight.columns;
+  const auto dense = [&](auto* values) {
+    for (int v = 0; v < kVectors; ++v) products[v] = dense_row(x[v], values);
+  };
+  if (expanded != nullptr) return dense(expanded);
+  switch (weight.format) {
+    case WeightFormat::kF32:
+      return dense(static_cast<const float*>(weight.data) + begin);
+    case WeightFormat::kBF16:
+      return dense(static_cast<const bf16*>(weight.data) + begin);
+    case WeightFormat::kF16:
+      return dense(static_cast<const f16*>(weight.data) + begin);
 #if HWY_TARGET != HWY_SCALAR
     case WeightFormat::kNF4:
       return nf4_row<kVectors>(products, x, weight, row);
     case WeightFormat::kInt8:
       return int8_row<kVectors>(products, x, weight, row);
-#else
-    case WeightFormat::kNF4:
-    case WeightFormat::kInt8:
-      return each([&](const FixedVector& v) {
-        float sum = 0.0f, value;
-        for (std::int64_t i = 0; i < weight.columns; ++i) {
-          decode_span(&value, weight, row, i, 1);
-          sum += value * v.values[i];
-        }
-        return sum;
-      });
 #endif
+    default:
+      return;
   }
 }
 
 template <int kVectors>
 void store_products(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
-                    bool accumulate, std::int64_t row) {
+                    bool accumulate, std::int64_t row, const float* expanded) {
   float products[kVectors];
-  row_products<kVectors>(products, x, weight, row);
+  row_products<kVectors>(products, x, weight, row, expanded);
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t at = (first + v) * weight.rows + row;
     if (y.dtype == DType::kF32) {
@@ -246,14 +258,17 @@ void store_products(const TensorView& y, std::int64_t first, const FixedVector* 
 void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
                       std::int64_t begin, std::int64_t end) {
   const std::int64_t count = std::ssize(x);
+  std::vector<float> expanded(reads_codes(weight) ? 0 : static_cast<std::size_t>(weight.columns));
   for (std::int64_t row = begin; row < end; ++row) {
+    if (!expanded.empty()) decode_span(expanded.data(), weight, row, 0, weight.columns);
+    const float* const values = expanded.empty() ? nullptr : expanded.data();
     std::int64_t v = 0;
-    for (; v + 4 <= count; v += 4) store_products<4>(y, v, x.data() + v, weight, accumulate, row);
+    for (; v + 4 <= count; v += 4) store_products<4>(y, v, x.data() + v, weight, accumulate, row, values);
     if (v + 2 <= count) {
-      store_products<2>(y, v, x.data() + v, weight, accumulate, row);
+      store_products<2>(y, v, x.data() + v, weight, accumulate, row, values);
       v += 2;
     }
-    if (v < count) store_products<1>(y, v, x.data() + v, weight, accumulate, row);
+    if (v < count) store_products<1>(y, v, x.data() + v, weight, accumulate, row, values);
   }
 }
 
@@ -268,16 +283,11 @@ namespace attune {
 HWY_EXPORT(prepare_vector);
 HWY_EXPORT(multiply_outputs);
 
-bool multiplies_vectors(const WeightMatrix& weight) {
-  return weight.format != WeightFormat::kNF4 || weight.columns % kNf4Block == 0;
-}
-
 void multiply_vectors(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate) {
   const char* where = "multiply_vectors";
   require_activations(where, {x});
   const std::int64_t rows = x.rows(), count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
   require(y.elements() == rows * weight.rows && x.elements() == rows * count, where, "y [N, outputs], x [N, inputs]");
-  require(multiplies_vectors(weight), where, "rows of whole NF4 blocks");
   const bool fixed = weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8;
   std::vector<FixedVector> vectors(static_cast<std::size_t>(rows));
   const std::int64_t floats = (count + blocks + blocks * kNf4Block / 2 + 15) / 16 * 16;

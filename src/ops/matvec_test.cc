@@ -16,8 +16,6 @@ TEST(Matvec, EveryFormatAgreesWithPlainSums) {
         const TestWeight weight(kRows, columns, format);
         Stored x(type, {1, columns}, random_normal(static_cast<std::size_t>(columns), 1));
         Stored y(DType::kF32, {1, kRows});
-        ASSERT_EQ(multiplies_vectors(weight.matrix), format != WeightFormat::kNF4 || columns % 64 == 0);
-        if (!multiplies_vectors(weight.matrix)) continue;
         multiply_vectors(y.view(), x.view(), weight.matrix, false);
         const Doubles values = x.values();
         Doubles want(kRows, 0.0);

@@ -154,7 +154,7 @@ TensorView plain_view(const WeightMatrix& weight) {
 }
 
 bool is_plain(const WeightMatrix& weight) {
-  return weight.format != WeightFormat::kNF4 && weight.format != WeightFormat::kInt8;
+  return weight.format == WeightFormat::kF32 || weight.format == WeightFormat::kBF16 || weight.format == WeightFormat::kF16;
 }
 
 template <typename T>
@@ -197,15 +197,15 @@ void rows_linear(TensorView y, TensorView x, const WeightMatrix& weight, TensorV
   require(x.columns() == weight.columns && y.columns() == weight.rows && x.rows() == y.rows(), where, "y = x W^T");
   const bool accumulate = mode == GradientMode::kAccumulate;
   // Codes are read as they are by single rows; only blocks need them expanded.
-  const bool from_codes = !is_plain(weight) && multiplies_vectors(weight);
-  if (from_codes && single_rows > 0) {
+  if (!is_plain(weight) && single_rows > 0) {
     multiply_vectors(y.slice_rows(0, single_rows), x.slice_rows(0, single_rows), weight, accumulate);
   }
-  const std::int64_t tiled_rows = from_codes ? 0 : single_rows;
+  const std::int64_t tiled_rows = is_plain(weight) ? single_rows : 0;
   const bool as_stored = is_plain(weight) && (blocks.empty() || plain_view(weight).dtype == x.dtype);
-  const std::int64_t tile_rows = as_stored ? weight.rows : std::min(weight.rows, tile.elements() / weight.columns);
-  require(as_stored || (tile_rows > 0 && tile.dtype == x.dtype), where, "room for a row of the weight in the tile");
   const std::int64_t tiled = tiled_rows > 0 || !blocks.empty() ? weight.rows : 0;
+  const std::int64_t tile_rows = as_stored ? weight.rows : std::min(weight.rows, tile.elements() / weight.columns);
+  require(tiled == 0 || as_stored || (tile_rows > 0 && tile.dtype == x.dtype), where,
+          "room for a row of the weight in the tile");
   for (std::int64_t begin = 0; begin < tiled; begin += tile_rows) {
     const std::int64_t count = std::min(tile_rows, weight.rows - begin);
     const TensorView rows = as_stored ? plain_view(weight) : TensorView{tile.data, x.dtype, {count, weight.columns}};

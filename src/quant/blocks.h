@@ -15,6 +15,7 @@ namespace attune {
 struct BlockLayout {
   std::int64_t elements, bytes;
 };
+inline constexpr std::int64_t kMostBlockElements = 256;
 std::optional<BlockLayout> block_layout(WeightFormat format);  // nothing for formats without blocks of this kind
 
 // Expands `count` blocks; values are rounded once, to nearest even. One thread; thread-safe.

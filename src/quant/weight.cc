@@ -53,6 +53,27 @@ void decode_nf4(Out* out, const WeightMatrix& weight, std::int64_t begin, std::i
   if (begin < end) decode_partial(out, weight, begin / kNf4Block, 0, end - begin);
 }
 
+// The same for the block formats of ggml.
+void decode_block_span(float* out, const WeightMatrix& weight, std::int64_t begin, std::int64_t end) {
+  const BlockLayout layout = block_layout(weight.format).value();
+  const auto* const blocks = static_cast<const std::uint8_t*>(weight.data);
+  std::array<float, kMostBlockElements> values;
+  while (begin < end) {
+    const std::int64_t block = begin / layout.elements, first = begin % layout.elements;
+    const std::int64_t whole = (end - begin) / layout.elements;
+    if (first == 0 && whole > 0) {
+      decode_blocks(out, weight.format, blocks + block * layout.bytes, whole);
+      out += whole * layout.elements;
+      begin += whole * layout.elements;
+      continue;
+    }
+    const std::int64_t count = std::min(layout.elements - first, end - begin);
+    decode_blocks(values.data(), weight.format, blocks + block * layout.bytes, 1);
+    out = std::copy_n(values.begin() + first, count, out);
+    begin += count;
+  }
+}
+
 template <typename Out>
 void decode(Out* out, const WeightMatrix& weight, std::int64_t row, std::int64_t rows) {
   const std::int64_t begin = row * weight.columns, count = rows * weight.columns;
@@ -147,6 +168,8 @@ void decode_span(float* out, const WeightMatrix& weight, std::int64_t row, std::
       return decode_nf4(out, weight, begin, begin + count);
     case WeightFormat::kInt8:
       return scale_int8(out, static_cast<const std::int8_t*>(weight.data) + begin, weight.row_scales[row], count);
+    default:
+      return decode_block_span(out, weight, begin, begin + count);
   }
 }
 
