@@ -34,13 +34,19 @@ function(attune_test name)
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST PROPERTIES LABELS "${ARG_LABELS}")
 endfunction()
 
-# The Python of tests that compare with the libraries of tests/requirements.txt; ./dev test makes .venv.
-if(NOT ATTUNE_PYTHON)
-  set(ATTUNE_PYTHON python3)
-  if(EXISTS ${PROJECT_SOURCE_DIR}/.venv/bin/python)
-    set(ATTUNE_PYTHON ${PROJECT_SOURCE_DIR}/.venv/bin/python)
+# The Pythons of tests that compare with the libraries of tests/requirements*.txt: that of a virtual environment which
+# ./dev test makes (those of llama.cpp and torch: ./dev test --full), else the system's, with which they skip.
+foreach(environment "" -llama -torch)
+  string(REPLACE - _ name ${environment}_PYTHON)
+  string(TOUPPER ATTUNE${name} name)
+  set(python ${PROJECT_SOURCE_DIR}/.venv${environment}/bin/python)
+  if(NOT EXISTS ${python})
+    set(python python3)
   endif()
-endif()
+  if(NOT ${name})
+    set(${name} ${python})
+  endif()
+endforeach()
 
 # attune_script_test(name COMMAND ${ATTUNE_PYTHON} script arguments): a test that is not GoogleTest's. One that cannot
 # run here prints "SKIP: reason" and exits with 77.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/base64.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/file.h"
@@ -149,6 +150,14 @@ TEST(Format, Durations) {
   EXPECT_EQ(with_commas(-999), "-999");
   EXPECT_EQ(counted(1, "row"), "1 row");
   EXPECT_EQ(counted(1000, "row"), "1,000 rows");
+}
+
+TEST(Base64, OfRfc4648) {
+  EXPECT_EQ(base64(""), "");
+  EXPECT_EQ(base64("f"), "Zg==");
+  EXPECT_EQ(base64("fo"), "Zm8=");
+  EXPECT_EQ(base64("foo"), "Zm9v");
+  EXPECT_EQ(base64("foobar\xff\xfe"), "Zm9vYmFy//4=");
 }
 
 }  // namespace

@@ -45,6 +45,12 @@ TEST(Packing, IsAFunctionOfSeedAndEpoch) {
   EXPECT_NE(pack_epoch(lengths, 0, options), pack_epoch(lengths, 0, {.row_tokens = 256, .packing = true, .seed = 2}));
 }
 
+TEST(Packing, InOrderForMeasuring) {
+  const std::vector<std::int64_t> lengths = {3, 4, 9, 2, 6, 1};
+  EXPECT_EQ(pack_in_order(lengths, 8), (std::vector<PackedRow>{{0, 1}, {2}, {3, 4}, {5}}));
+  EXPECT_TRUE(pack_in_order({}, 8).empty());
+}
+
 TEST(Batch, TargetsAreTheNextTokensWhereTheMaskSaysSo) {
   TokenizedDataset data = make_tokenized_dataset();
   append_row(data, {{10, 11, 12, 13}, {1, 0, 1, 1}}, 100);

@@ -56,4 +56,18 @@ std::vector<PackedRow> pack_epoch(std::span<const std::int64_t> lengths, std::in
   return rows;
 }
 
+std::vector<PackedRow> pack_in_order(std::span<const std::int64_t> lengths, std::int64_t row_tokens) {
+  std::vector<PackedRow> rows;
+  std::int64_t used = 0;
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    if (rows.empty() || used + lengths[i] > row_tokens) {
+      rows.emplace_back();
+      used = 0;
+    }
+    rows.back().push_back(static_cast<std::int32_t>(i));
+    used += lengths[i];
+  }
+  return rows;
+}
+
 }  // namespace attune

@@ -21,4 +21,7 @@ struct PackingOptions {
 // conversations with length 0 are left out.
 std::vector<PackedRow> pack_epoch(std::span<const std::int64_t> lengths, std::int64_t epoch, const PackingOptions& options);
 
+// Rows of at most `row_tokens` with the conversations in their own order: for measuring. A longer one has a row alone.
+std::vector<PackedRow> pack_in_order(std::span<const std::int64_t> lengths, std::int64_t row_tokens);
+
 }  // namespace attune

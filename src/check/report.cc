@@ -36,9 +36,9 @@ std::string check_text(const DataCheck& check, const CheckContext& context) {
                                 with_commas(context.vocabulary), context.stops));
   line("length", length_sentence(l));
   for (const auto& bin : l.histogram) {
-    text += fmt::format("{:>13}  {} {}\n", range_of(bin),
-                        bar(static_cast<double>(bin.rows) / static_cast<double>(tallest(l))),
-                        bin.rows > 0 ? with_commas(bin.rows) : "");
+    const double share = static_cast<double>(bin.rows) / static_cast<double>(tallest(l));
+    text += fmt::format("{:>13}{}\n", range_of(bin),
+                        bin.rows > 0 ? fmt::format("  {} {}", bar(share), with_commas(bin.rows)) : "");
   }
   line("an epoch", epoch_sentence(check));
   line("steps", fmt::format("{} with {}", with_commas(context.steps), context.recipe));

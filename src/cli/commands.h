@@ -9,6 +9,7 @@ void add_bench_command(CLI::App& app);
 void add_chat_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
+void add_eval_command(CLI::App& app);
 void add_export_command(CLI::App& app);
 void add_generate_command(CLI::App& app);
 void add_import_command(CLI::App& app);
@@ -31,8 +32,8 @@ inline constexpr auto kCommands = {
     add_plan_command,
     add_train_command,
     add_runs_command,
+    add_eval_command,
     add_report_command,
-    add_sync_command,
     add_chat_command,
     add_generate_command,
     add_serve_command,

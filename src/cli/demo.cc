@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
+#include "cli/assets.h"
 #include "cli/commands.h"
 #include "cli/train_display.h"
 #include "conversation/import.h"
@@ -29,17 +30,6 @@ void heading(const std::string& text) {
   const bool terminal = isatty(STDOUT_FILENO) == 1;
   fmt::print("\n{}\n", terminal ? fmt::format(fmt::emphasis::bold, "{}", text) : text);
   std::fflush(stdout);
-}
-
-// assets/ of the source tree that the program was built in, or of an installation.
-fs::path find_assets() {
-  const fs::path program = fs::read_symlink("/proc/self/exe");
-  for (fs::path folder = program.parent_path(); folder != folder.root_path(); folder = folder.parent_path()) {
-    for (const fs::path& assets : {folder / "assets", folder / "share" / "attune"}) {
-      if (fs::exists(assets / "tiny" / "config.json")) return assets;
-    }
-  }
-  throw UserError("[demo] assets/tiny is not beside {}; run it from the source tree it was built in", program.string());
 }
 
 // The first of runs/demo, runs/demo-2, ... that does not exist: a demo never touches what is there.

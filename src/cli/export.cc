@@ -5,11 +5,13 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "export/gguf_lora.h"
 #include "export/ollama.h"
+#include "hub/pull.h"
 
 namespace attune {
 namespace {
@@ -53,9 +55,10 @@ void print_result(const Options& options, const GgufExported& result) {
   }
 }
 
-void run(const Options& options) {
+void run(Options& options) {
+  options.model = resolve_model(options.model).string();
   std::optional<fs::path> adapter;
-  if (!options.adapter.empty()) adapter = options.adapter;
+  if (!options.adapter.empty()) adapter = resolve_model(options.adapter);
   if (options.separate_adapter && options.to != "ollama") {
     throw UserError("[--separate-adapter] belongs to --to ollama; --to gguf-lora writes the adapter alone");
   }
@@ -67,6 +70,7 @@ void run(const Options& options) {
                format_bytes(static_cast<double>(bytes)), options.output);
     return;
   }
+  watch_interrupts();
   std::optional<Progress> bar;
   const auto progress = [&](std::uint64_t done, std::uint64_t all) {
     constexpr std::uint64_t kMegabyte = 1'000'000;
@@ -90,7 +94,8 @@ void add_export_command(CLI::App& app) {
                                                           {"q4_0", GgufDType::kQ4_0}, {"q4_k_m", GgufDType::kQ4KM}};
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand("export", "A model as GGUF for llama.cpp, or as a folder for Ollama");
-  command->add_option("MODEL", options->model, "Folder of the model, as Hugging Face writes it")->required();
+  command->add_option("MODEL", options->model, "Folder of the model, as Hugging Face writes it, or a pulled repository")
+      ->required();
   command->add_option("--adapter", options->adapter, "Adapter to merge in (gguf-lora: to write)");
   command->add_option("--to", options->to, "gguf, gguf-lora (the adapter alone) or ollama (a folder with a Modelfile)")
       ->check(CLI::IsMember({"gguf", "gguf-lora", "ollama"}).description(""))

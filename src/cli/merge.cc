@@ -10,6 +10,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "hub/pull.h"
 
 namespace attune {
 namespace {
@@ -61,6 +62,8 @@ void run(Options& options) {
   if (!(options.merge.tolerance >= 0)) {
     throw UserError("[--tolerance] expected 0 or more, got {}", options.merge.tolerance);
   }
+  options.merge.model = resolve_model(options.merge.model.string());
+  options.merge.adapter = resolve_model(options.merge.adapter.string());
   watch_interrupts();
   std::optional<Progress> bar;
   const MergeReport report = merge_adapter(options.merge, [&](std::uint64_t done, std::uint64_t all) {
@@ -77,7 +80,9 @@ void run(Options& options) {
 void add_merge_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand("merge", "An adapter into the weights of its base model");
-  command->add_option("MODEL", options->merge.model, "Folder of the original model, as Hugging Face writes it")
+  command
+      ->add_option("MODEL", options->merge.model,
+                   "Folder of the original model, as Hugging Face writes it, or a pulled repository")
       ->required();
   command->add_option("--adapter", options->merge.adapter, "Folder of the adapter, e.g. runs/NAME/adapter")->required();
   command->add_option("-o,--output", options->merge.output, "Folder to write; must not exist")->required();

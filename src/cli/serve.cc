@@ -11,6 +11,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "format/gguf.h"
 #include "serve/api.h"
 #include "serve/http_server.h"
 #include "train/run_plan.h"
@@ -77,7 +78,7 @@ void check_numbers(const Options& options) {
   if (options.parallel > 1024) throw UserError("[--parallel] expected at most 1024, got {}", options.parallel);
   if (options.connections > 900) throw UserError("[--connections] expected at most 900, got {}", options.connections);
   if (options.port < 0 || options.port > 65535) throw UserError("[--port] expected 0 to 65535, got {}", options.port);
-  if (!fs::is_directory(options.model)) {
+  if (!fs::is_directory(options.model) && !is_gguf_path(options.model)) {
     throw UserError("[{}] there is no such folder; expected a model as Hugging Face writes it", options.model);
   }
 }
@@ -158,7 +159,8 @@ void add_serve_command(CLI::App& app) {
       {"none", Quantization::kNone}, {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}};
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand("serve", "Answer over HTTP, as OpenAI's API does, with a chat page");
-  command->add_option("MODEL", options->model, "Folder of the model, as Hugging Face writes it")->required();
+  command->add_option("MODEL", options->model, "Folder of the model, as Hugging Face writes it, or a .gguf file")
+      ->required();
   command->add_option("--adapter", options->adapters, "NAME=PATH: an adapter for it, served as model NAME; any number");
   command->add_option("--host", options->host, "Address to listen on")->capture_default_str();
   command->add_option("--port", options->port, "Port to listen on; 0: any free one")->capture_default_str();

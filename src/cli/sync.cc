@@ -21,12 +21,8 @@ struct Options {
   double patience = 30;
 };
 
-void run(const Options& options) {
-  const Recipe recipe = open_run_folder(options.run);
-  if (const auto process = training_process(options.run)) {
-    throw UserError("[{}] process {} is training this run and delivers by itself", options.run, *process);
-  }
-  watch_interrupts();
+// What MLflow and TensorBoard were not told yet. Returns what still waits.
+TrackReport deliver_tracking(const Recipe& recipe, const Options& options) {
   std::unique_ptr<Progress> bar;
   const auto show = [&](const TrackReport& report) {
     std::int64_t done = 0, all = 0;
@@ -44,6 +40,17 @@ void run(const Options& options) {
                                            {options.patience, options.patience}, show, interrupt_requested);
   bar.reset();
   print_track_report(report, options.run);
+  return report;
+}
+
+void run(const Options& options) {
+  const Recipe recipe = open_run_folder(options.run);
+  if (const auto process = training_process(options.run)) {
+    throw UserError("[{}] process {} is training this run and delivers by itself", options.run, *process);
+  }
+  watch_interrupts();
+  TrackReport report;
+  if (track_options(recipe).any()) report = deliver_tracking(recipe, options);
   sync_pushes(options.run);
   for (const DeliveryState& state : report) {
     if (state.waiting() > 0) {

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "base/interrupt.h"
+#include "base/progress.h"
 #include "cli/recipe_values.h"
 #include "cli/train_display.h"
 #include "track/run_index.h"

@@ -291,14 +291,15 @@ std::string to_text(const ImportLedger& ledger) {
   }
   for (std::size_t i = 0; i < std::min(chats.size(), kMaxListedChats); ++i) {
     const ImportLedger::Chat& chat = *chats[i];
-    text +=
-        fmt::format("{}\n  {}; {} {}, {} messages\n", chat.source, chat.format,
-                    chat.lines > 0 ? chat.lines : chat.records, chat.lines > 0 ? "lines" : "records", chat.messages);
+    text += fmt::format("{}\n  {}; {}{}\n", chat.source, chat.format,
+                        chat.lines > 0 ? counted(chat.lines, "line") : counted(chat.records, "record"),
+                        chat.entries > 0 ? ", " + counted(chat.messages, "message") : "");
     if (!chat.dates.empty()) text += fmt::format("  dates  {}\n", chat.dates);
     if (!chat.clock.empty()) text += fmt::format("  clock  {}\n", chat.clock);
   }
   if (chats.size() > kMaxListedChats) {
-    text += fmt::format("and {} chats with fewer messages; ledger.json names all\n", chats.size() - kMaxListedChats);
+    text += fmt::format("and {} with fewer messages; ledger.json names all\n",
+                        counted(chats.size() - kMaxListedChats, "chat"));
   }
   const auto row = [&](std::string_view name, std::uint64_t count, std::string_view note) {
     text += fmt::format("  {:<14}{:>9}{}{}\n", name, count, note.empty() ? "" : "  ", note);
@@ -306,14 +307,14 @@ std::string to_text(const ImportLedger& ledger) {
   text += "Ledger\n";
   if (ledger.lines > 0) row("lines read", ledger.lines, "");
   if (ledger.records > 0) row("records read", ledger.records, "");
-  row("dated entries", ledger.entries, "");
+  if (ledger.entries > 0) row("dated entries", ledger.entries, "");
   for (std::size_t i = 0; i < kDropReasons; ++i) {
     if (ledger.dropped[i] > 0)
       row(fmt::format("- {}", drop_name(static_cast<Drop>(i))), ledger.dropped[i],
           drop_explanation(static_cast<Drop>(i)));
   }
   if (ledger.rows > 0) row("rows", ledger.rows, "conversations already, each a session");
-  row("= used", ledger.used, fmt::format("messages in {} sessions", ledger.sessions));
+  if (ledger.entries > 0) row("= used", ledger.used, "messages in " + counted(ledger.sessions, "session"));
   row("conversations", ledger.train + ledger.valid,
       fmt::format("{} to train, {} held out", ledger.train, ledger.valid));
   if (ledger.gap.pauses > 0) {
@@ -323,7 +324,7 @@ std::string to_text(const ImportLedger& ledger) {
   }
   text += fmt::format("  {:<14}{:>9}  names these conversations (SHA-256)\n", "data set", ledger.digest.substr(0, 8));
   text += private_text(ledger);
-  text += "Senders\n";
+  if (!ledger.senders.empty()) text += "Senders\n";
   for (std::size_t i = 0; i < ledger.senders.size(); ++i) {
     const auto& [name, count] = ledger.senders[i];
     const bool me = std::find(ledger.me.begin(), ledger.me.end(), name) != ledger.me.end();

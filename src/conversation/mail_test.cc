@@ -30,6 +30,10 @@ TEST(Mime, HeadersAndCharsets) {
             "Jó & szép!\na\nb");
 }
 
+TEST(Mime, AnAddressThatIsNotUtf8) {
+  EXPECT_EQ(parse_mail("From: a\xCC@b.hu\nDate: Mon, 15 Jan 2024 10:30:00 +0100\n\nhi").address, "a\uFFFD@b.hu");
+}
+
 TEST(OwnWords, QuotesAndSignatures) {
   EXPECT_EQ(own_words("Yes.\n\nOn Mon, 15 Jan 2024 at 10:30, Anna <a@b.c> wrote:\n> Coming?\n> A.\n"), "Yes.");
   EXPECT_EQ(own_words("Yes.\n\nOn Mon, 15 Jan 2024 at 10:30,\nAnna <a@b.c> wrote:\n> Coming?\n"), "Yes.");

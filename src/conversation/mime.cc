@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/utf8.h"
 #include "conversation/text_marks.h"
 #include "conversation/wall_clock.h"
 
@@ -131,7 +132,7 @@ void read_sender(const std::string& from, Mail& mail) {
     mail.address = from.substr(0, comment);
     if (comment != std::string::npos) name = from.substr(comment + 1, from.rfind(')') - comment - 1);
   }
-  mail.address = lower(trim(mail.address));
+  mail.address = lower(to_valid_utf8(trim(mail.address)));
   std::string decoded = decode_header(trim(name));
   std::erase(decoded, '"');
   std::erase(decoded, '\n');

@@ -83,6 +83,7 @@ std::vector<Conversation> held_out_of_run(const fs::path& run) {
 ComparisonData load_comparison_data(const fs::path& model_folder, const fs::path& adapter_folder,
                                     const std::optional<fs::path>& path, const Model& model) {
   const auto tokenizer = load_tokenizer(model_folder);
+  check_vocabulary(model.config, tokenizer->vocab_size(), model_folder);
   const std::optional<ChatTemplate> chat_template = find_chat_template(model_folder);
   const Reader reader{*tokenizer, chat_template};
   ComparisonData data;

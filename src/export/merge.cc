@@ -80,6 +80,15 @@ void copy_companions(const fs::path& folder, const fs::path& model) {
   }
 }
 
+// The base with the adapter beside its weights.
+struct Unmerged {
+  Model model;
+  Adapter adapter;
+
+  Unmerged(const MergeOptions& options, Quantization quantization)
+      : model(load_model(options.model, quantization)), adapter(Adapter::load(model, options.adapter, false)) {}
+};
+
 // How the base was held while the adapter was trained, when its run is still around it.
 Quantization trained_quantization(const fs::path& adapter) {
   const fs::path run = fs::absolute(adapter / ".").lexically_normal().parent_path().parent_path();
@@ -116,22 +125,21 @@ void require_agreement(const MergeReport& report, const MergeOptions& options) {
 MergeReport merge_adapter(const MergeOptions& options,
                           const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   AtomicFolder folder(options.output);
-  const MergedWeights weights(options.model, options.adapter);
   MergeReport report;
   const Quantization quantization = trained_quantization(options.adapter);
-  Model base = load_model(options.model, Quantization::kNone);
-  const Adapter adapter = Adapter::load(base, options.adapter, false);
-  const ComparisonData data = load_comparison_data(options.model, options.adapter, options.data, base);
-  report.origin = data.origin;
-
-  write_weights(report, folder.temporary(), weights, options, progress);
+  ComparisonData data;
+  {
+    const MergedWeights weights(options.model, options.adapter);
+    data = load_comparison_data(options.model, options.adapter, options.data,
+                                Unmerged(options, Quantization::kNone).model);
+    write_weights(report, folder.temporary(), weights, options, progress);
+  }
   copy_companions(folder.temporary(), options.model);
+  report.origin = data.origin;
   const Model merged = load_model(folder.temporary(), Quantization::kNone);
-  report.merged = compare_models(base, merged, data);
+  report.merged = compare_models(Unmerged(options, Quantization::kNone).model, merged, data);
   if (quantization != Quantization::kNone) {
-    Model trained = load_model(options.model, quantization);
-    const Adapter again = Adapter::load(trained, options.adapter, false);
-    report.trained = compare_models(trained, merged, data);
+    report.trained = compare_models(Unmerged(options, quantization).model, merged, data);
     report.trained_on = quantization == Quantization::kNF4 ? "nf4" : "int8";
   }
   require_agreement(report, options);

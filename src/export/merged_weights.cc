@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "quant/blocks.h"
 #include "quant/weight.h"
 
@@ -99,6 +100,7 @@ void write_rows(const ByteSink& sink, const MergedWeights& weights, const Checkp
   std::vector<float> values(static_cast<std::size_t>(piece * columns));
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(piece * row_bytes));
   for (std::int64_t begin = 0; begin < rows; begin += piece) {
+    if (interrupt_requested()) throw Interrupted("[{}] stopped; nothing was written", where);
     const std::int64_t count = std::min(piece, rows - begin);
     if (row_of) {
       for (std::int64_t r = 0; r < count; ++r) {

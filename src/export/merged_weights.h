@@ -38,7 +38,8 @@ class MergedWeights {
 };
 
 // Writes all rows of a tensor in `format`, in pieces. `row_of` gives the source row of each written row (absent: the
-// same). Throws UserError, naming `where`, when a value is not finite or too large for `format`.
+// same). Throws UserError, naming `where`, when a value is not finite or too large for `format`;
+// Interrupted after Ctrl-C.
 void write_rows(const ByteSink& sink, const MergedWeights& weights, const CheckpointTensor& entry, WeightFormat format,
                 const std::string& where, const std::function<std::int64_t(std::int64_t)>& row_of = {});
 

@@ -113,7 +113,7 @@ void batch_forward(const Model& model, const BatchRows& rows, const PagedCache& 
   const TensorView residual = first_tokens(activations.output, count);
   embedding_forward(residual, rows.ids, model.embedding);
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
-    BlockPass pass{model, rows, activations, i, first_tokens(activations.blocks[i], count)};
+    BlockPass pass{model, rows, activations, i, first_tokens(activations.forward[i], count)};
     block_forward(pass, cache);
   }
   rms_norm_forward(first_tokens(activations.normed, count), first_tokens(activations.inv_rms, count), residual,

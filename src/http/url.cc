@@ -15,9 +15,9 @@ struct FreeUrl {
 using Url = std::unique_ptr<CURLU, FreeUrl>;
 
 // Nothing when `text` is not an absolute http(s) URL.
-Url parse_url(const std::string& text) {
+Url parse_url(const std::string& text, unsigned flags = 0) {
   Url url(curl_url());
-  if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), 0) != CURLUE_OK) return nullptr;
+  if (url == nullptr || curl_url_set(url.get(), CURLUPART_URL, text.c_str(), flags) != CURLUE_OK) return nullptr;
   return url;
 }
 
@@ -71,7 +71,7 @@ std::optional<std::string> join_url(const std::string& base, const std::string& 
 }
 
 std::string shown_url(const std::string& text) {
-  const Url url = parse_url(text);
+  const Url url = parse_url(text, CURLU_NON_SUPPORT_SCHEME);
   if (url == nullptr) return "a malformed URL";
   for (const CURLUPart hidden : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_QUERY, CURLUPART_FRAGMENT}) {
     curl_url_set(url.get(), hidden, nullptr, 0);

@@ -6,7 +6,7 @@
 
 #include "http/header_fields.h"
 #include "http/url.h"
-#include "hub/base64.h"
+#include "base/base64.h"
 
 namespace attune {
 namespace {

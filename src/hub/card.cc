@@ -147,8 +147,15 @@ std::string write_card(const CardFacts& facts) {
   metrics.row("training loss", facts.train_loss);
   metrics.row("held-out loss before", facts.eval_before);
   metrics.row("held-out loss after", facts.eval_after);
-  for (const auto& [name, value] : facts.forgetting) metrics.row("forgetting: " + name, value);
   if (const std::string table = metrics.text(); !table.empty()) card += "## Results\n\n" + table;
+  if (!facts.evaluation.empty()) {
+    card += "### Evaluation\n\nBy `attune eval`, on held-out conversations and on general text.\n\n";
+    card += "| | base | tuned |\n|---|---|---|\n";
+    for (const auto& [name, base, tuned] : facts.evaluation) {
+      card += fmt::format("| {} | {} | {} |\n", name, base, tuned);
+    }
+    card += "\n";
+  }
 
   if (facts.what != Pushed::kDataset) {
     card += "### Framework versions\n\n";

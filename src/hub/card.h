@@ -2,6 +2,7 @@
 // run's folder says about itself. Nothing of the training data and no path of this machine enters it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -30,7 +31,7 @@ struct CardFacts {
   std::optional<std::int64_t> train_conversations, valid_conversations, tokens_per_epoch, trained_parameters,
       all_parameters;
   std::string recipe;  // YAML without model, data, output, track and hub
-  std::vector<std::pair<std::string, std::string>> forgetting;
+  std::vector<std::array<std::string, 3>> evaluation;  // what attune eval measured: name, base, tuned
   std::vector<std::pair<std::string, std::string>> versions;
 };
 

@@ -114,11 +114,6 @@ void read_run(const fs::path& run, CardFacts& facts) {
   facts.trained_parameters = count("parameters", "trained");
   facts.all_parameters = count("parameters", "all");
   if (!facts.step) facts.steps = json_get<std::int64_t>(*json, "steps", where);
-  if (const auto forgetting = json->find("forgetting"); forgetting != json->end() && forgetting->is_object()) {
-    for (const auto& [name, value] : forgetting->items()) {
-      if (value.is_number()) facts.forgetting.emplace_back(name, fmt::format("{:.3f}", value.get<double>()));
-    }
-  }
   if (const auto versions = json->find("versions"); versions != json->end() && versions->is_object()) {
     for (const char* const name : {"attune", "onednn"}) {
       if (const auto version = json_get<std::string>(*versions, name, where))
@@ -128,6 +123,19 @@ void read_run(const fs::path& run, CardFacts& facts) {
   const auto model = json_get<std::string>(*json, "model", where);
   if (model && facts.base_model.empty()) facts.base_model = hub_name(*model);
   if (model) read_base_license(*model, facts);
+}
+
+// The table that attune eval wrote for people: numbers only, nobody's words.
+void read_evaluation(const fs::path& path, CardFacts& facts) {
+  const auto json = read_json(path);
+  if (!json || !json->is_object() || !json->contains("table")) return;
+  for (const Json& row : (*json)["table"]) {
+    const auto is_text = [](const Json& value) { return value.is_string(); };
+    if (!row.is_array() || row.size() < 3 || !std::all_of(row.begin(), row.end(), is_text))
+      throw BadFile("[{}] key \"table\": expected rows of texts", path.string());
+    if (row[1] == "" && row[2] == "") continue;
+    facts.evaluation.push_back({row[0].get<std::string>(), row[1].get<std::string>(), row[2].get<std::string>()});
+  }
 }
 
 }  // namespace
@@ -178,6 +186,7 @@ CardFacts read_card_facts(const fs::path& path, Pushed what, const std::string& 
   read_run(*run, facts);
   facts.recipe = public_recipe(*run / "recipe.yaml");
   read_metrics(*run / "metrics.jsonl", facts);
+  if (!facts.step) read_evaluation(*run / "eval.json", facts);  // it measured the run's result, no checkpoint
   return facts;
 }
 

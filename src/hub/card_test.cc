@@ -28,9 +28,11 @@ struct RunFolder {
                       {"conversations", {{"train", 100}, {"valid", 5}}},
                       {"parameters", {{"trained", 10}, {"all", 1000}}},
                       {"steps", 20},
-                      {"forgetting", {{"hellaswag", 0.5}}},
                       {"versions", {{"attune", "0.1.0"}}}};
     write_file_atomic(path / "run.json", run.dump(2));
+    write_file_atomic(path / "eval.json",
+                      R"({"table":[["general text: loss","4.000","4.100",""],["of the person only","","","7"]],
+                          "samples":[{"prompt":"a private question"}]})");
     write_file_atomic(path / "metrics.jsonl",
                       "{\"step\":0,\"eval_loss\":3.0}\n{\"step\":10,\"loss\":2.5}\n{\"step\":10,\"eval_loss\":2.25}\n"
                       "{\"step\":20,\"loss\":1.5}\n{\"step\":20,\"eval_loss\":1.75}\n{\"step\":21,\"lo");
@@ -62,13 +64,15 @@ TEST(Card, OfARunsAdapter) {
        {"base_model: org/base\n", "base_model_relation: adapter\n", "library_name: peft\n",
         "pipeline_tag: text-generation\n", "license: apache-2.0\n", "value: 1.7500\n",
         "| held-out loss before | 3.0000 |", "| training loss | 1.5000 |", "| conversations trained on | 100 |",
-        "forgetting: hellaswag | 0.500", "lora:\n  r: 8\n", "\"me/pete\""}) {
+        "| general text: loss | 4.000 | 4.100 |", "lora:\n  r: 8\n", "\"me/pete\""}) {
     EXPECT_NE(card.find(part), std::string::npos) << part << "\n" << card;
   }
   EXPECT_NE(card.find(std::string(64, 'd')), std::string::npos);
   EXPECT_NE(card.find("### Framework versions\n\n- PEFT 0.17.1\n- attune 0.1.0\n"), std::string::npos);
   EXPECT_TRUE(card.ends_with("- attune 0.1.0\n"));
   EXPECT_EQ(card.find("/home/pete"), std::string::npos);
+  EXPECT_EQ(card.find("private question"), std::string::npos);
+  EXPECT_EQ(card.find("of the person only"), std::string::npos);
   EXPECT_EQ(card.find(run.path.string()), std::string::npos);
   const std::string config = text_in(push, "adapter_config.json");
   EXPECT_NE(config.find("\"base_model_name_or_path\": \"org/base\""), std::string::npos);
@@ -84,6 +88,7 @@ TEST(Card, OfACheckpointKnowsItsStepOnly) {
   EXPECT_NE(card.find("| step | 10 |"), std::string::npos);
   EXPECT_NE(card.find("value: 2.2500\n"), std::string::npos);
   EXPECT_EQ(card.find("1.75"), std::string::npos);
+  EXPECT_EQ(card.find("general text"), std::string::npos);
 }
 
 TEST(Card, ALocalBaseIsNamedByItsLastPartOnly) {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "hub/base64.h"
+#include "base/base64.h"
 
 namespace attune {
 namespace {

@@ -209,7 +209,7 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
   planner.blocks(pass, largest);
   // Without a backward pass the residual stream lives in one buffer from the embedding to the final norm.
   pass.output =
-      options.backward ? planner.act("output", config.hidden_size, at(kMlp, kFinalNorm)) : pass.forward[0].input;
+      options.backward ? planner.act("output", config.hidden_size, at(kOutput, kFinalNorm)) : pass.forward[0].input;
   pass.normed = planner.act("normed", config.hidden_size, at(kHead));
   pass.inv_rms = plan.add("inv_rms", BufferKind::kActivations, DType::kF32, {tokens}, at(kHead, kFinalNorm));
 
@@ -232,8 +232,8 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
     };
     pass.dinner = chunk("dinner", config.intermediate_size);
     pass.dmlp_in = chunk("dmlp_in", config.hidden_size);
-    pass.dattention = planner.act("dattention", config.q_size(), at(kOutputGradients, kProjectionGradients));
-    pass.dq = pass.dattention;
+    pass.dattention = planner.act("dattention", config.q_size(), at(kOutputGradients, kAttentionGradients));
+    pass.dq = planner.act("dq", config.q_size(), at(kAttentionGradients, kProjectionGradients));
     pass.dk = planner.act("dk", config.kv_size(), at(kAttentionGradients, kProjectionGradients));
     pass.dv = planner.act("dv", config.kv_size(), at(kAttentionGradients, kProjectionGradients));
     pass.delta =

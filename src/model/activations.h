@@ -79,7 +79,7 @@ struct PassBuffers {
   Handle normed, inv_rms;                               // [N, C], [N] after the final norm
   Handle dresidual, dnormed;      // [N, C] gradients of the residual stream and of the final norm's output
   Handle dinner, dmlp_in;         // [mlp_rows, F], [mlp_rows, C]
-  Handle dattention, dq, dk, dv;  // [N, H D], the same bytes, [N, K D], [N, K D]
+  Handle dattention, dq, dk, dv;  // [N, H D] twice, [N, K D] twice
   Handle delta, dattention_in;    // [N, H], [N, C]
   Handle tile;                    // decoded weight rows
   Handle lora_pair, lora_input, lora_dhidden;

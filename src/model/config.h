@@ -39,8 +39,9 @@ struct ModelConfig {
   std::int64_t kv_size() const { return kv_heads * head_dim; }
 };
 
-// Reads and checks config.json, or the keys of a GGUF file (model/gguf_config.h). Throws BadFile (missing or senseless numbers) or Unsupported (another architecture, an
-// option we do not compute: hidden_act other than silu, another rope type, ...), naming the key.
+// Reads and checks config.json, or the keys of a GGUF file (model/gguf_config.h). Throws BadFile (missing or senseless
+// numbers) or Unsupported (another architecture, an option we do not compute: hidden_act other than silu, another rope
+// type, ...), naming the key.
 ModelConfig load_model_config(const fs::path& model_folder);
 ModelConfig model_config_from_json(const Json& source, const std::string& where);
 

@@ -21,7 +21,7 @@ struct AttentionParams {
 void attention_forward(TensorView out, TensorView log_sum_exp, TensorView q, TensorView k, TensorView v,
                        std::span<const std::int32_t> sequence_starts, const AttentionParams& params);
 
-// Overwrites dq [N, H, D], dk, dv [N, K, D] (act); dq may be dout. Inputs as in the forward pass, out and
+// Overwrites dq [N, H, D], dk, dv [N, K, D] (act); none may alias an input. Inputs as in the forward pass, out and
 // log_sum_exp its results. `delta` [H, N] f32 is scratch. Results do not depend on the thread count.
 void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q,
                         TensorView k, TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,

@@ -240,7 +240,7 @@ void row_products(float* products, const FixedVector* x, const WeightMatrix& wei
 template <int kVectors>
 void store_products(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
                     bool accumulate, std::int64_t row, const float* expanded) {
-  float products[kVectors];
+  float products[kVectors] = {};
   row_products<kVectors>(products, x, weight, row, expanded);
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t at = (first + v) * weight.rows + row;

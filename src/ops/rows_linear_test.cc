@@ -3,19 +3,20 @@
 
 #include "ops/linear.h"
 #include "ops/test_support.h"
+#include "quant/blocks.h"
 
 namespace attune {
 namespace {
 
 constexpr std::int64_t kInputs = 71, kOutputs = 37;  // whole register blocks and leftovers
 
-Doubles product(const Doubles& x, const Doubles& w, std::int64_t rows) {
+Doubles product(const Doubles& x, const Doubles& w, std::int64_t rows, std::int64_t inputs = kInputs) {
   Doubles y(static_cast<std::size_t>(rows * kOutputs));
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t o = 0; o < kOutputs; ++o) {
       double& sum = y[static_cast<std::size_t>(r * kOutputs + o)];
-      for (std::int64_t i = 0; i < kInputs; ++i) {
-        sum += x[static_cast<std::size_t>(r * kInputs + i)] * w[static_cast<std::size_t>(o * kInputs + i)];
+      for (std::int64_t i = 0; i < inputs; ++i) {
+        sum += x[static_cast<std::size_t>(r * inputs + i)] * w[static_cast<std::size_t>(o * inputs + i)];
       }
     }
   }
@@ -86,6 +87,25 @@ TEST(RowsLinear, SingleRowsAndBlocksAgreeWithTheLayer) {
   EXPECT_EQ(alone.values().front(), 7.0);
   const std::size_t begin = 20 * kOutputs * sizeof(float);
   EXPECT_TRUE(alone.bits().substr(begin) == got.bits().substr(begin));
+}
+
+TEST(RowsLinear, ReadsWeightsInBlocks) {
+  constexpr std::int64_t kRows = 3, kWide = 256;
+  for (const WeightFormat format : {WeightFormat::kQ8_0, WeightFormat::kQ4_0, WeightFormat::kQ5_0, WeightFormat::kQ4K,
+                                    WeightFormat::kQ5K, WeightFormat::kQ6K}) {
+    SCOPED_TRACE(name_of(format));
+    Stored source(DType::kF32, {kOutputs, kWide}, random_normal(kOutputs * kWide, 2));
+    const BlockLayout layout = block_layout(format).value();
+    std::vector<std::uint8_t> blocks(static_cast<std::size_t>(kOutputs * kWide / layout.elements * layout.bytes));
+    ASSERT_TRUE(encode_block_rows(blocks, format, source.view()));
+    const WeightMatrix weight{.format = format, .rows = kOutputs, .columns = kWide, .data = blocks.data()};
+    Stored decoded(DType::kF32, {kOutputs, kWide});
+    decode_rows(decoded.view(), weight, 0);
+    Stored x(DType::kF32, {kRows, kWide}, random_normal(kRows * kWide, 1)), y(DType::kF32, {kRows, kOutputs});
+    std::vector<float> tile(kWide * 5);
+    rows_linear(y.view(), x.view(), weight, {}, {tile.data(), DType::kF32, {kWide * 5}}, kRows, {});
+    expect_near(y.values(), product(x.values(), decoded.values(), kRows, kWide), DType::kF32, 20, 256, "blocks");
+  }
 }
 
 }  // namespace

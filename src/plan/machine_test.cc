@@ -43,7 +43,7 @@ TEST(Machines, TheBuiltInTableIsReadAsOnesOwn) {
 }
 
 TEST(Machines, MistakesAreNamed) {
-  EXPECT_EQ(refusal("mine: {cores: 8}\n").substr(0, 54), "[m.yaml:1] mine: gemm_gflops is missing\n[m.yaml:1] mine");
+  EXPECT_EQ(refusal("mine: {cores: 8}\n").substr(0, 55), "[m.yaml:1] mine: gemm_gflops is missing\n[m.yaml:1] mine");
   EXPECT_EQ(refusal("mine: 8\n"),
             "[m.yaml:1] mine: expected a machine's numbers, got 8; see attune plan --list-machines");
   EXPECT_EQ(refusal("- mine\n"), "[m.yaml:1] expected machines by name, got a list; see attune plan --list-machines");

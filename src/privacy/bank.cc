@@ -53,7 +53,10 @@ bool mod97_is_1(std::string_view iban) {
 // The IBAN that begins at `begin`: its end, and itself without spaces; 0 when none does.
 std::size_t iban_at(std::string_view text, std::size_t begin, std::string& iban) {
   iban.clear();
-  if (begin + 15 > text.size() || !is_ascii_letter(text[begin]) || !is_ascii_letter(text[begin + 1])) return 0;
+  if (begin + 15 > text.size() || !is_ascii_letter(text[begin]) || !is_ascii_letter(text[begin + 1]) ||
+      !is_digit(text[begin + 2]) || !is_digit(text[begin + 3])) {
+    return 0;
+  }
   const std::size_t length = iban_length(std::string{upper(text[begin]), upper(text[begin + 1])});
   if (length == 0) return 0;
   std::size_t i = begin;
@@ -65,10 +68,10 @@ std::size_t iban_at(std::string_view text, std::size_t begin, std::string& iban)
       continue;
     }
     const std::size_t separator = separator_at(text, i, "");
-    if (separator == 0 || std::exchange(separated, true) || iban.size() < 4) return 0;
+    if (separator == 0 || std::exchange(separated, true)) return 0;
     i += separator;
   }
-  if (iban.size() < length || !is_digit(iban[2]) || !is_digit(iban[3])) return 0;
+  if (iban.size() < length) return 0;
   return !word_at(text, i) && mod97_is_1(iban) ? i : 0;
 }
 

@@ -31,6 +31,7 @@ std::string lower_ascii(std::string_view text) {
 bool word_before(std::string_view text, std::size_t position) {
   while (position > 0) {
     std::size_t start = position - 1;
+    if (const auto byte = static_cast<unsigned char>(text[start]); byte < 0x80) return is_word(char32_t{byte});
     while (start > 0 && (static_cast<unsigned char>(text[start]) & 0xC0) == 0x80) --start;
     const char32_t c = decode_utf8(text, start).code_point;
     if (!is_mark(c)) return is_word(c);

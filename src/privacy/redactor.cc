@@ -53,6 +53,8 @@ std::vector<Finding> find_all(std::string_view text, const Names* names) {
 
 }  // namespace
 
+std::vector<Finding> find_private(std::string_view text) { return find_all(text, nullptr); }
+
 Redactor::Redactor(const RedactOptions& options) {
   if (!options.names.empty()) names_.emplace(options.names);
   std::vector<std::string> kinds;

@@ -28,6 +28,9 @@ struct RedactionCount {
   std::uint64_t values = 0;    // different values
 };
 
+// What every detector finds in a text, names excepted, in order and without overlaps.
+std::vector<Finding> find_private(std::string_view text);
+
 class Redactor {
  public:
   // Throws UserError for an entry of `keep` that is neither a kind nor holds a private value.

@@ -88,8 +88,11 @@ void summary(std::string& page, const RunRecord& run) {
          fmt::format("{} trained on", short_number(number(info, "tokens_per_epoch", "trained"))));
   }
   const double forgetting = number(run.eval, "forgetting", "loss_increase");
-  if (std::isfinite(forgetting))
-    card(page, "Forgetting", fmt::format("{:+.1f}%", forgetting * 100), "loss on general text");
+  if (std::isfinite(forgetting)) {
+    card(page, "Forgetting", fmt::format("{:+.1f}%", forgetting * 100),
+         fmt::format("loss on general text or answers; budget {:.1f}%",
+                     100 * number(run.eval, "forgetting", "budget")));
+  }
   page += "</dl>\n";
 }
 
@@ -150,14 +153,33 @@ void memory(std::string& page, const Json& info) {
   page += "</table></div>\n";
 }
 
+// What attune eval found: its table, which it has written ready to be shown, and its verdict.
+void evaluation(std::string& page, const Json& eval) {
+  if (!eval.is_object() || !eval.contains("table") || !eval["table"].is_array() || eval["table"].empty()) return;
+  page += "<h2>Evaluation</h2>";
+  if (eval.contains("verdict")) page += "<p>" + escape_html(text_of(eval["verdict"], "text")) + "</p>";
+  page += "<div class=\"scroll\"><table><tr><th></th><th>base</th><th>tuned</th><th>person</th></tr>";
+  for (const Json& row : eval["table"]) {
+    if (!row.is_array()) continue;
+    page += "<tr>";
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      page += fmt::format("<td{}>{}</td>", column > 0 ? " class=\"n\"" : "",
+                          escape_html(row[column].is_string() ? row[column].get<std::string>() : row[column].dump()));
+    }
+    page += "</tr>";
+  }
+  page += "</table></div>\n";
+}
+
 void samples(std::string& page, const Json& eval) {
   if (!eval.is_object() || !eval.contains("samples") || !eval["samples"].is_array() || eval["samples"].empty()) return;
   page +=
       "<h2>Answers before and after</h2><div "
-      "class=\"scroll\"><table><tr><th>prompt</th><th>base</th><th>tuned</th></tr>";
+      "class=\"scroll\"><table><tr><th>prompt</th><th>base</th><th>tuned</th><th>person</th></tr>";
   for (const Json& sample : eval["samples"]) {
-    page += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td></tr>", escape_html(text_of(sample, "prompt")),
-                        escape_html(text_of(sample, "base")), escape_html(text_of(sample, "tuned")));
+    page += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", escape_html(text_of(sample, "prompt")),
+                        escape_html(text_of(sample, "base")), escape_html(text_of(sample, "tuned")),
+                        escape_html(text_of(sample, "person")));
   }
   page += "</table></div>\n";
 }
@@ -191,6 +213,7 @@ std::string html_report(const RunRecord& run) {
       escape_html(text_of(run.info, "data")));
   summary(page, run);
   charts(page, run);
+  evaluation(page, run.eval);
   samples(page, run.eval);
   memory(page, run.info);
   environment(page, run);

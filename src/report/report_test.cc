@@ -68,11 +68,27 @@ TEST_F(Report, SaysWhatTheRunSaysAndLoadsNothing) {
 TEST_F(Report, TextFromOutsideStaysText) {
   write("run.json", R"({"status":"finished","model":"<script>alert(1)</script>"})");
   write("recipe.yaml", "model: \"<img src=x>\"\n");
-  write("eval.json", R"({"samples":[{"prompt":"<b>","base":"&","tuned":"\"'"}]})");
+  write("eval.json", R"({"table":[["<i>","1","2",""],"no row"],"samples":[{"prompt":"<b>","base":"&","tuned":"\"'"}]})");
   const std::string text = page();
   EXPECT_THAT(text, Not(HasSubstr("<script>alert")));
   EXPECT_THAT(text, Not(HasSubstr("<img")));
-  EXPECT_THAT(text, HasSubstr("<td>&lt;b&gt;</td><td>&amp;</td><td>&quot;&#39;</td>"));
+  EXPECT_THAT(text, HasSubstr("<td>&lt;b&gt;</td><td>&amp;</td><td>&quot;&#39;</td><td></td>"));
+  EXPECT_THAT(text, HasSubstr("<td>&lt;i&gt;</td><td class=\"n\">1</td>"));
+}
+
+TEST_F(Report, ShowsTheEvaluation) {
+  EXPECT_THAT(page(), Not(HasSubstr("Evaluation")));
+  write("eval.json",
+        R"({"forgetting":{"loss_increase":0.031,"budget":0.05},"table":[["held-out loss","5.123","2.500",""]],
+            "verdict":{"good":true,"text":"held-out loss 5.123 -> 2.500"},
+            "samples":[{"prompt":"How are you?","base":"Fine.","tuned":"arr, fine","person":"arr"}]})");
+  const std::string text = page();
+  for (const char* expected :
+       {"+3.1%", "budget 5.0%", "<h2>Evaluation</h2><p>held-out loss 5.123 -&gt; 2.500</p>",
+        "<tr><td>held-out loss</td><td class=\"n\">5.123</td><td class=\"n\">2.500</td><td class=\"n\"></td></tr>",
+        "<td>How are you?</td><td>Fine.</td><td>arr, fine</td><td>arr</td>"}) {
+    EXPECT_THAT(text, HasSubstr(expected));
+  }
 }
 
 TEST(Chart, ThinsALongCurveButKeepsItsExtremes) {

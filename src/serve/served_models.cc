@@ -6,21 +6,17 @@
 
 #include "base/error.h"
 #include "base/nearest.h"
+#include "format/gguf.h"
 #include "serve/api_error.h"
 #include "token/encode.h"
 
 namespace attune {
 namespace {
 
-std::string folder_name(const fs::path& folder) {
-  const fs::path whole = fs::weakly_canonical(folder);
-  return whole.filename().string();
-}
-
-bool has_chat_template(const fs::path& folder) {
-  if (fs::exists(folder / "chat_template.jinja")) return true;
-  const fs::path path = folder / "tokenizer_config.json";
-  return fs::exists(path) && parse_json(read_file(path), path.string()).contains("chat_template");
+// Of the folder, or of the .gguf file without its ending.
+std::string model_name(const fs::path& path) {
+  const fs::path whole = fs::weakly_canonical(path);
+  return (is_gguf_path(whole) ? whole.stem() : whole.filename()).string();
 }
 
 }  // namespace
@@ -29,10 +25,10 @@ ServedModels::ServedModels(const fs::path& model_folder, Quantization quantizati
                            const std::vector<std::pair<std::string, fs::path>>& adapters)
     : model_(load_model(model_folder, quantization)),
       tokenizer_(load_tokenizer(model_folder)),
-      names_{folder_name(model_folder)} {
+      names_{model_name(model_folder)} {
   check_vocabulary(model_.config, tokenizer_->vocab_size(), model_folder);
-  if (has_chat_template(model_folder)) {
-    chat_template_ = std::make_unique<ChatTemplate>(load_chat_template(model_folder));
+  if (auto found = find_chat_template(model_folder)) {
+    chat_template_ = std::make_unique<ChatTemplate>(*std::move(found));
     stops_ = stop_tokens(*chat_template_, *tokenizer_);
   } else if (tokenizer_->eos) {
     stops_.push_back(*tokenizer_->eos);

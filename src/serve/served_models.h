@@ -16,8 +16,8 @@ namespace attune {
 // Not movable: adapters and engine point to the model. Const once made.
 class ServedModels {
  public:
-  // `adapters`: names and folders. The base's name is that of its folder. UserError when two names are equal, a name is
-  // empty, or something does not load.
+  // `adapters`: names and folders. The base's name is that of its folder or .gguf file. UserError when two names are
+  // equal, a name is empty, or something does not load.
   ServedModels(const fs::path& model_folder, Quantization quantization,
                const std::vector<std::pair<std::string, fs::path>>& adapters);
   ServedModels(const ServedModels&) = delete;

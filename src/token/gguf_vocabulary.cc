@@ -49,6 +49,7 @@ void read_byte_level(GgufVocabulary& vocabulary, const TokenizerFile& file, cons
   vocabulary.model = "gpt2";
   const GgufPre& pre = recognise_gguf_pre(part(file.rest, "pre_tokenizer"), where + ":pre_tokenizer");
   vocabulary.pre = pre.name;
+  if (file.merges.empty()) throw Unsupported("[{}] has no merges; llama.cpp wants one at least", where);
   if (const bool ignores = json_get_or<bool>(file.rest["model"], "ignore_merges", false, where);
       ignores && !pre.ignore_merges) {
     throw Unsupported("[{}] ignore_merges is {}, which llama.cpp does not do for a tokenizer of type {}", where,

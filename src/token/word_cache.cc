@@ -1,8 +1,10 @@
 #include "token/word_cache.h"
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <cstring>
-#include <vector>
+#include <new>
 
 namespace attune {
 namespace {
@@ -24,6 +26,23 @@ std::uint64_t load_some(const char* from, std::size_t count) {
   return load<std::uint8_t>(from) | load<std::uint8_t>(from + count / 2) << (8 * (count / 2)) |
          load<std::uint8_t>(from + count - 1) << (8 * (count - 1));
 }
+
+// Zeros of the system, which takes memory for a page only when something is put there: a server's threads, which see a few
+// prompts each, must not pay for whole caches. malloc would hand out used memory again, and clear it.
+class Cache {
+ public:
+  Cache() {
+    void* const memory = mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    words_ = static_cast<CachedWord*>(memory);
+  }
+  ~Cache() { munmap(words_, kBytes); }
+  CachedWord& at(std::uint64_t hash) { return words_[hash & (kSlots - 1)]; }
+
+ private:
+  static constexpr std::size_t kBytes = kSlots * sizeof(CachedWord);
+  CachedWord* words_;
+};
 
 }  // namespace
 
@@ -53,8 +72,8 @@ void CachedWord::set(const ShortWord& word, std::uint32_t by, std::span<const To
 }
 
 CachedWord& cached_word(const ShortWord& word) {
-  thread_local std::vector<CachedWord> cache(kSlots);
-  return cache[word.hash() & (kSlots - 1)];
+  thread_local Cache cache;
+  return cache.at(word.hash());
 }
 
 }  // namespace attune

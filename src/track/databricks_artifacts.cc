@@ -2,6 +2,7 @@
 // storage for each file, and the bytes go there without our authorization.
 #include <algorithm>
 
+#include "base/base64.h"
 #include "http/url.h"
 #include "track/databricks_auth.h"
 #include "track/mlflow_artifacts.h"

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 
+#include "base/base64.h"
 #include "base/error.h"
 #include "http/url.h"
 
@@ -118,22 +119,6 @@ OauthToken read_token(const std::string& body) {
     token.seconds = std::clamp(seconds->get<double>(), 0.0, 86400.0);
   }
   return token;
-}
-
-std::string base64(std::string_view bytes) {
-  static constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) {
-      group = group << 8 | (i + j < bytes.size() ? static_cast<unsigned char>(bytes[i + j]) : 0u);
-    }
-    for (int digit = 0; digit < 4; ++digit) {
-      const bool there = i + static_cast<std::size_t>(digit) <= bytes.size();
-      text += there ? kDigits[group >> (18 - 6 * digit) & 63] : '=';
-    }
-  }
-  return text;
 }
 
 }  // namespace attune

@@ -25,6 +25,4 @@ struct OauthToken {
 std::string read_token_endpoint(const std::string& body);  // of the discovery document; BadFile
 OauthToken read_token(const std::string& body);            // of the token's answer; BadFile
 
-std::string base64(std::string_view bytes);
-
 }  // namespace attune

@@ -84,14 +84,6 @@ TEST(MlflowArtifacts, Addresses) {
             "https://h:1/api/2.0/mlflow-artifacts/artifacts/x/y");
 }
 
-TEST(DatabricksAuth, Base64) {
-  EXPECT_EQ(base64(""), "");
-  EXPECT_EQ(base64("f"), "Zg==");
-  EXPECT_EQ(base64("fo"), "Zm8=");
-  EXPECT_EQ(base64("foo"), "Zm9v");
-  EXPECT_EQ(base64("foobar\xff\xfe"), "Zm9vYmFy//4=");
-}
-
 TEST(Event, RoundTripAndRefusals) {
   const std::vector<Event> events = {RunBegun{1, "u", "n", "", {{"a", "b"}}, {{"c", "d"}}},
                                      RunResumed{2, {{"a", "b"}}},

@@ -55,11 +55,11 @@ SpoolWriter::SpoolWriter(const fs::path& journal) {
   }
   fd_ = ::open(journal.c_str(), O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
   if (fd_ < 0) throw UserError("[{}] cannot be written: {}", journal.string(), std::strerror(errno));
-  // A line torn by a crash has no newline: end it, and it counts as damaged. Nothing is ever cut from a journal that a
-  // delivery may be reading.
+  // A line torn by a crash has no newline: end it so that it counts as damaged, even where only the newline is missing,
+  // since its number is given out again. Nothing is ever cut from a journal that a delivery may be reading.
   const off_t size = ::lseek(fd_, 0, SEEK_END);
   char last = '\n';
-  if (size > 0 && ::pread(fd_, &last, 1, size - 1) == 1 && last != '\n') pending_ = "\n";
+  if (size > 0 && ::pread(fd_, &last, 1, size - 1) == 1 && last != '\n') pending_ = "!\n";
 }
 
 SpoolWriter::~SpoolWriter() {

@@ -34,9 +34,13 @@ Json state_to_json(const TrainState& state) {
                {"epoch", state.position.epoch},
                {"row", state.position.row},
                {"skipped", state.skipped},
-               {"losses", {{"steps", state.losses.steps}, {"mean", state.losses.mean}, {"variance", state.losses.variance}}}};
-  if (state.best.step >= 0) {
-    json["best"] = {{"step", state.best.step}, {"loss", state.best.loss}, {"since", state.best.since}};
+               {"loss_steps", state.losses.steps},
+               {"loss_mean", state.losses.mean},
+               {"loss_variance", state.losses.variance},
+               {"best_step", state.best.step}};
+  if (state.best.step >= 0) {  // an infinity is no JSON
+    json["best_loss"] = state.best.loss;
+    json["best_since"] = state.best.since;
   }
   return json;
 }
@@ -52,14 +56,9 @@ TrainState state_from_json(const Json& json, const std::string& where) {
   state.tokens = number("tokens");
   state.position = {number("epoch"), number("row")};
   state.skipped = number("skipped");
-  const Json losses = json_require<Json>(json, "losses", where);
-  state.losses = {json_require<std::int64_t>(losses, "steps", where), json_require<double>(losses, "mean", where),
-                  json_require<double>(losses, "variance", where)};
-  if (json.contains("best")) {
-    const Json& best = json["best"];
-    state.best = {json_require<std::int64_t>(best, "step", where), json_require<double>(best, "loss", where),
-                  json_require<std::int64_t>(best, "since", where)};
-  }
+  const auto real = [&](const char* key) { return json_require<double>(json, key, where); };
+  state.losses = {number("loss_steps"), real("loss_mean"), real("loss_variance")};
+  if (number("best_step") >= 0) state.best = {number("best_step"), real("best_loss"), number("best_since")};
   return state;
 }
 

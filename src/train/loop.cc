@@ -13,21 +13,6 @@
 namespace attune {
 namespace {
 
-// The held-out rows in their own order, in micro-batches of at most `tokens`.
-std::vector<PackedRow> in_order(const TokenizedDataset& data, std::int64_t tokens) {
-  std::vector<PackedRow> rows;
-  std::int64_t used = 0;
-  for (std::int64_t i = 0; i < data.rows(); ++i) {
-    if (rows.empty() || used + data.length(i) > tokens) {
-      rows.emplace_back();
-      used = 0;
-    }
-    rows.back().push_back(static_cast<std::int32_t>(i));
-    used += data.length(i);
-  }
-  return rows;
-}
-
 Json step_line(const StepReport& report, double sol, bool with_kl) {
   Json line = {{"step", report.step},
           {"epoch", report.epoch},
@@ -191,7 +176,7 @@ class Loop {
   double evaluate() {
     if (run_.valid.rows() == 0) return std::numeric_limits<double>::quiet_NaN();
     HeadLoss sum;
-    for (const PackedRow& row : in_order(run_.valid, activations_.normed.rows())) {
+    for (const PackedRow& row : pack_in_order(run_.valid.lengths(), activations_.normed.rows())) {
       fill_batch(batch_, run_.valid, {&row, 1});
       const HeadLoss part = loss_only(run_.model, pass_input(batch_), targets_of(batch_), {}, activations_);
       sum.sum += part.sum;

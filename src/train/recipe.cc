@@ -332,6 +332,7 @@ std::string to_yaml(const Recipe& recipe) {
   std::erase_if(keys, [&](const Key& key) {
     return (copy.finetune == Finetune::kFull && key.name.starts_with("lora.")) ||
            (copy.output.empty() && key.name == "output") || (copy.hub.repo.empty() && key.name.starts_with("hub.")) ||
+           (copy.train.replay_data.empty() && key.name == "train.replay_data") ||
            (copy.hub.base_model.empty() && key.name == "hub.base_model") || (copy.hub.license.empty() && key.name == "hub.license");
   });
   // An absent text is not the empty text to who reads it.

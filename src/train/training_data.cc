@@ -230,6 +230,25 @@ TrainingData from_cache(CachedTokens&& tokens, const std::string& where) {
 
 }  // namespace
 
+Dataset read_training_conversations(const Recipe& recipe) {
+  const Sources sources = find_sources(recipe);
+  const std::uint64_t own = rows_of(sources.train);
+  const EvenShare hold_out(sources.valid.empty() ? own : 0, recipe.eval.eval_share * static_cast<double>(own));
+  Dataset data;
+  std::uint64_t read = 0;
+  for (const fs::path& file : sources.train) {
+    for_each_conversation(file, [&](Conversation&& conversation) {
+      (hold_out.takes(read++) ? data.valid : data.train).push_back(std::move(conversation));
+    });
+  }
+  for (const fs::path& file : sources.valid) {
+    for_each_conversation(file, [&](Conversation&& conversation) { data.valid.push_back(std::move(conversation)); });
+  }
+  const auto limit = static_cast<std::size_t>(recipe.eval.eval_max);
+  if (data.valid.size() > limit) data.valid.resize(limit);
+  return data;
+}
+
 TrainingData load_training_data(const Recipe& recipe, const ChatTemplate& chat_template, const Tokenizer& tokenizer,
                                 const ReadProgress& progress) {
   const Sources sources = find_sources(recipe);

@@ -8,7 +8,7 @@
 
 #include "batch/batch.h"
 #include "check/row_check.h"
-#include "conversation/conversation.h"
+#include "conversation/dataset.h"
 #include "train/recipe.h"
 
 namespace attune {
@@ -33,5 +33,8 @@ using ReadProgress = std::function<void(std::uint64_t done, std::uint64_t total)
 // Interrupted after Ctrl-C.
 TrainingData load_training_data(const Recipe& recipe, const ChatTemplate& chat_template, const Tokenizer& tokenizer,
                                 const ReadProgress& progress = {});
+
+// The conversations themselves, split alike, without what is replayed. Throws UserError/BadFile.
+Dataset read_training_conversations(const Recipe& recipe);
 
 }  // namespace attune

@@ -112,7 +112,7 @@ class BadInput(unittest.TestCase):
         Path("bad.yaml").write_text(RECIPE.format(model="base/model", data="talk.jsonl", output="new") + "memory: 100KB\n")
         error = toy.attune(PROGRAM, "train", "bad.yaml", status=2)[1]
         # How much is needed depends on the type that the processor computes in.
-        self.assertRegex(error, r"\Aattune: \[memory\] the run needs [\d.]+ kB and the budget is 100.0 kB; no shorter rows or "
+        self.assertRegex(error, r"\Aattune: \[memory\] the run needs [\d.]+ [kM]B and the budget is 100.0 kB; no shorter rows or "
                                 r"smaller batches fit: raise the budget or choose a smaller model\n\Z")
         self.assertFalse(Path("new").exists())
 

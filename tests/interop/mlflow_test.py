@@ -3,7 +3,7 @@
 
     mlflow_test.py PROGRAM
 
-Runs in .venv-mlflow (tests/requirements-mlflow.txt), which `./dev test` makes.
+Runs in .venv-mlflow (tests/requirements-mlflow.txt), which `./dev test --full` makes.
 """
 import collections
 import http.client
@@ -27,7 +27,7 @@ try:
     import mlflow
     from mlflow.models import Model
 except ImportError as missing:
-    print(f"SKIP: {missing}; ./dev test makes .venv-mlflow from tests/requirements-mlflow.txt")
+    print(f"SKIP: {missing}; ./dev test --full makes .venv-mlflow from tests/requirements-mlflow.txt")
     sys.exit(77)
 
 PROGRAM = None

@@ -3,7 +3,7 @@
 
     tensorboard_test.py PROGRAM
 
-Runs in .venv-mlflow (tests/requirements-mlflow.txt), which `./dev test` makes.
+Runs in .venv-mlflow (tests/requirements-mlflow.txt), which `./dev test --full` makes.
 """
 import os
 import random
@@ -20,7 +20,7 @@ import toy  # noqa: E402
 try:
     from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
 except ImportError as missing:
-    print(f"SKIP: {missing}; ./dev test makes .venv-mlflow from tests/requirements-mlflow.txt")
+    print(f"SKIP: {missing}; ./dev test --full makes .venv-mlflow from tests/requirements-mlflow.txt")
     sys.exit(77)
 
 PROGRAM = None

@@ -1,4 +1,4 @@
-// Base64 (RFC 4648, with padding), in which the Hub wants samples and small files.
+// Base64 (RFC 4648, with padding).
 #pragma once
 
 #include <string>
