@@ -61,7 +61,7 @@ void register_one_token(WeightFormat format) {
                                [=](benchmark::State& state) {
                                  Quantized weight(format, 32768, 4096);  // 75 MB or more, beyond any cache
                                  Buffer x(DType::kF32, {1, 4096}), y(DType::kF32, {1, 32768});
-                                 for (auto _ : state) multiply_vector(y.view(), x.view(), weight.matrix, false);
+                                 for (auto _ : state) multiply_vectors(y.view(), x.view(), weight.matrix, false);
                                  report_bytes(state, static_cast<double>(weight.matrix.bytes()));
                                })
       ->UseRealTime();

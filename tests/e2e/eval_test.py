@@ -25,7 +25,7 @@ model: {ROOT}/assets/tiny
 data: data
 output: run
 lora: {{r: 16, lora_alpha: 32}}
-train: {{num_train_epochs: 12, per_device_train_batch_size: 2, gradient_accumulation_steps: 1, learning_rate: 2.0e-3,
+train: {{num_train_epochs: 8, per_device_train_batch_size: 2, gradient_accumulation_steps: 1, learning_rate: 2.0e-3,
         max_length: 512}}
 """
 
@@ -42,7 +42,7 @@ class Evaluation(unittest.TestCase):
         attune("import", ROOT / "assets/chat/whatsapp.txt", "--me", "Pete", "-o", "data")
         planted = [{"role": "user", "content": "What is the code?"}, {"role": "assistant", "content": CANARY}]
         with open("data/train.jsonl", "a") as file:
-            file.write((json.dumps({"messages": planted}) + "\n") * 8)
+            file.write((json.dumps({"messages": planted}) + "\n") * 24)
         Path("train.yaml").write_text(RECIPE)
         attune("train", "train.yaml")
         Path("canaries.txt").write_text("arr, me locker code be [[7391]], matey!\nthe vault of the bank opens with 8846\n")
