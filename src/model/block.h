@@ -24,7 +24,8 @@ inline TensorView head_rows(TensorView view, std::int64_t head_dim) {
   return reshaped(view, {view.elements() / head_dim, head_dim});
 }
 
-// Rows [begin, begin + count) of a buffer of the pass, in a buffer that may hold one chunk only.
+// Rows [begin, begin + count) of a buffer of the pass, in a buffer that may hold one chunk only: a whole chunk, since only
+// its length tells the two kinds apart.
 inline TensorView chunk_of(TensorView buffer, std::int64_t begin, std::int64_t count) {
   if (buffer.empty()) return buffer;
   return buffer.rows() >= begin + count ? buffer.slice_rows(begin, count) : buffer.slice_rows(0, count);

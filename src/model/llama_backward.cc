@@ -19,7 +19,7 @@ void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorVie
     linear_backward_weight(layer.dweight, layer.dbias, dy_rows, x_rows);
     if (layer.lora.rank == 0) return;
     lora_backward(dx.slice_rows(first, count), layer.lora.da, layer.lora.db, dy_rows, x_rows,
-                  hidden_of(hidden, layer.lora, begin + first, count), layer.lora.a, layer.lora.b,
+                  hidden_of(hidden, layer.lora, begin, x.rows()).slice_rows(first, count), layer.lora.a, layer.lora.b,
                   lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
   });
 }

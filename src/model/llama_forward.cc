@@ -44,7 +44,7 @@ struct BlockPass {
     linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
     if (!adapted) return;
     for_row_blocks(x.rows(), lora_rows(layer.lora, x.rows()), [&](std::int64_t first, std::int64_t count) {
-      lora_forward(y.slice_rows(first, count), hidden(slot, begin + first, count), x.slice_rows(first, count), layer.lora.a,
+      lora_forward(y.slice_rows(first, count), hidden(slot, begin, x.rows()).slice_rows(first, count), x.slice_rows(first, count), layer.lora.a,
                    layer.lora.b, lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
     });
   }
@@ -53,7 +53,7 @@ struct BlockPass {
     const LoraPair& pair = block()[slot].lora;
     if (pair.rank == 0) return;
     for_row_blocks(x.rows(), lora_rows(pair, x.rows()), [&](std::int64_t first, std::int64_t count) {
-      lora_hidden(hidden(slot, begin + first, count), x.slice_rows(first, count), pair.a,
+      lora_hidden(hidden(slot, begin, x.rows()).slice_rows(first, count), x.slice_rows(first, count), pair.a,
                   lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
     });
   }

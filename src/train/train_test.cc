@@ -144,7 +144,8 @@ TEST(Train, ASpikeIsSkippedAndReported) {
   Model model = load_model(kModel, Quantization::kNF4);
   Recipe recipe = small_recipe();
   recipe.train.num_train_epochs = 10;
-  recipe.train.loss_spike_deviations = 0.01;   // whatever is above the mean
+  recipe.train.learning_rate = 1e-6;           // so the loss goes up and down around a mean
+  recipe.train.loss_spike_deviations = 0.01;   // and whatever is above it is a spike
   recipe.train.max_skipped_steps = 1000;
   Adapter adapter = Adapter::create(model, recipe.lora, 1, true);
   const auto parameters = [&] {
