@@ -22,6 +22,7 @@ void add_report_command(CLI::App& app);
 void add_runs_command(CLI::App& app);
 void add_serve_command(CLI::App& app);
 void add_sync_command(CLI::App& app);
+void add_synth_command(CLI::App& app);
 void add_train_command(CLI::App& app);
 
 // In the order of the help page: the path of the data.
@@ -29,6 +30,7 @@ inline constexpr auto kCommands = {
     add_demo_command,
     add_import_command,
     add_data_command,
+    add_synth_command,
     add_plan_command,
     add_train_command,
     add_runs_command,
