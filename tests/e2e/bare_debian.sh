@@ -33,6 +33,9 @@ trap cleanup EXIT
 mount -t proc proc "$root/proc"
 mount -t sysfs -o ro sys "$root/sys"
 mount -t tmpfs tmpfs "$root/dev/shm"
+mkdir -p "$root/dev/pts"
+mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts "$root/dev/pts"
+ln -sf pts/ptmx "$root/dev/ptmx"
 
 reach=()
 while read -r line; do reach+=("$line"); done < <(env | grep -iE '^(https?_proxy|no_proxy|PIP_(CERT|INDEX_URL|PROXY))=')
