@@ -85,6 +85,7 @@ void MlflowApi::upload(const std::string& method, const std::string& url, Reques
 }
 
 Response MlflowApi::send(Request request, bool authorized) {
+  request.never_twice = request.method == "POST";  // a run or a batch may be there although its answer never came
   if (authorized) used_ = request.authorization = authorization_->value(client_);
   request.stall_seconds = kStallSeconds;
   Response response = client_.send(request);

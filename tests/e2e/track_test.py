@@ -242,7 +242,7 @@ class Track(unittest.TestCase):
         self.assertRegex(text, r"(?m)^lora.r +2 +4$")
         self.assertRegex(text, r"(?m)^held-out loss +\d\.\d{4} +\d\.\d{4}$")
         self.assertEqual(toy.attune(PROGRAM, "runs", "smal", status=2)[1],
-                         'attune: [smal] is not a run in runs; did you mean "small"?\n')
+                         'attune: [smal] is not a run in runs; did you mean small?\n')
         # The file is a copy of what the folders say.
         Path("runs/runs.sqlite").unlink()
         self.assertEqual(json.loads(toy.attune(PROGRAM, "runs", "--json")[0]), listed)
