@@ -77,7 +77,7 @@ class Track(unittest.TestCase):
         parent = "0123456789abcdef0123456789abcdef"
         recipe = self.recipe("pete", server.url + "/", more=f'run_name: "Pete, first", parent_run: {parent}')
         output, _ = toy.attune(PROGRAM, "train", recipe)
-        self.assertRegex(output, rf"track     MLflow at {server.url}: all \d+ records have arrived\n")
+        self.assertRegex(output, rf"track     MLflow at {server.url}/?: all \d+ records have arrived\n")
         sent, expected = self.check_points(server, "runs/pete")
         for point, value in expected.items():
             self.assertEqual(sent[point], value, point)
