@@ -3,6 +3,7 @@
 //   ops_bench --benchmark_filter=attention
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -79,17 +80,20 @@ void register_parameter_ops() {
   })->UseRealTime();
 }
 
-void register_attention(DType type, std::int64_t tokens) {
-  const std::string suffix = fmt::format("/{}/{}", name_of(type), tokens);
+// `tokens` tokens as sequences of `length`, or in a window: time must follow the attended pairs.
+void register_attention(const std::string& which, DType type, std::int64_t tokens, std::int64_t length,
+                        std::int64_t window) {
   constexpr std::int64_t kHeads = 16, kKeyHeads = 4, kSize = 64;
-  const auto add_bench = [&](const std::string& name, bool backward) {
-    benchmark::RegisterBenchmark((name + suffix).c_str(), [=](benchmark::State& state) {
+  for (const bool backward : {false, true}) {
+    const std::string name = fmt::format("attention_{}/{}", backward ? "backward" : "forward", which);
+    benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
       const Shape queries{tokens, kHeads, kSize}, keys{tokens, kKeyHeads, kSize}, rows{kHeads, tokens};
       Buffer q(type, queries), out(type, queries), dout(type, queries), dq(type, queries);
       Buffer k(type, keys), v(type, keys), dk(type, keys), dv(type, keys);
       Buffer log_sum_exp(DType::kF32, rows), delta(DType::kF32, rows);
-      const std::vector<std::int32_t> starts{0, static_cast<std::int32_t>(tokens)};
-      const AttentionParams params{.scale = 0.125f};
+      std::vector<std::int32_t> starts;
+      for (std::int64_t t = 0; t <= tokens; t += length) starts.push_back(static_cast<std::int32_t>(t));
+      const AttentionParams params{.scale = 0.125f, .sliding_window = window};
       attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), starts, params);
       for (auto _ : state) {
         if (backward) {
@@ -99,13 +103,12 @@ void register_attention(DType type, std::int64_t tokens) {
           attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), starts, params);
         }
       }
-      // The least that must be computed: two products over the visible pairs forward, five backward.
-      const double pairs = static_cast<double>(tokens) * static_cast<double>(tokens + 1) / 2.0;
-      report_flops(state, (backward ? 5.0 : 2.0) * 2.0 * pairs * kHeads * kSize);
+      const auto seen = static_cast<double>(window > 0 ? std::min(window, length) : length);
+      const double pairs = seen * (seen + 1) / 2 + (static_cast<double>(length) - seen) * seen;
+      // Two products over the visible pairs forward; backward four, and a fifth to have the probabilities again.
+      report_flops(state, (backward ? 5.0 : 2.0) * 2.0 * pairs * static_cast<double>(tokens / length) * kHeads * kSize);
     })->UseRealTime();
-  };
-  add_bench("attention_forward", false);
-  add_bench("attention_backward", true);
+  }
 }
 
 void register_decode(DType type) {
@@ -126,8 +129,13 @@ int main(int argc, char** argv) {
   using namespace attune;
   for (const DType type : {DType::kF32, DType::kBF16}) {
     register_element_ops(type);
-    for (const std::int64_t tokens : {512, 2048}) register_attention(type, tokens);
+    for (const std::int64_t tokens : {512, 2048}) {
+      register_attention(fmt::format("{}/{}", name_of(type), tokens), type, tokens, tokens, 0);
+    }
     register_decode(type);
+  }
+  for (const auto& [length, window] : {std::pair{2048, 0}, {512, 0}, {128, 0}, {2048, 256}}) {
+    register_attention(fmt::format("length_{}/window_{}", length, window), DType::kF32, 2048, length, window);
   }
   register_parameter_ops();
   return run_benchmarks(argc, argv);

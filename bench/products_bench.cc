@@ -1,10 +1,9 @@
 // Linear layers as a fraction of the GEMM peak (many tokens) or of the memory's bandwidth (one token), LoRA's products,
-// attention over packed sequences and in a window, and what a second thread is worth.
+// and what a second thread is worth.
 //   products_bench --benchmark_filter=linear
 #include <fmt/format.h>
 #include <omp.h>
 
-#include "ops/attention.h"
 #include "ops/linear.h"
 #include "ops/lora.h"
 #include "ops/matvec.h"
@@ -89,35 +88,6 @@ void register_lora() {
   })->UseRealTime();
 }
 
-// 2,048 tokens as sequences of `length`, or in a window: time must follow the attended pairs.
-void register_attended(std::int64_t length, std::int64_t window, bool backward) {
-  const std::string name =
-      fmt::format("attention_{}/length_{}/window_{}", backward ? "backward" : "forward", length, window);
-  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-    constexpr std::int64_t kTokens = 2048, kHeads = 16, kKeyHeads = 4, kSize = 64;
-    const Shape queries{kTokens, kHeads, kSize}, keys{kTokens, kKeyHeads, kSize}, rows{kHeads, kTokens};
-    Buffer q(DType::kF32, queries), out(DType::kF32, queries), dout(DType::kF32, queries), dq(DType::kF32, queries);
-    Buffer k(DType::kF32, keys), v(DType::kF32, keys), dk(DType::kF32, keys), dv(DType::kF32, keys);
-    Buffer log_sum_exp(DType::kF32, rows), delta(DType::kF32, rows);
-    std::vector<std::int32_t> starts;
-    for (std::int64_t t = 0; t <= kTokens; t += length) starts.push_back(static_cast<std::int32_t>(t));
-    const AttentionParams params{.scale = 0.125f, .sliding_window = window};
-    attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), starts, params);
-    for (auto _ : state) {
-      if (backward) {
-        attention_backward(dq.view(), dk.view(), dv.view(), dout.view(), q.view(), k.view(), v.view(), out.view(),
-                           log_sum_exp.view(), delta.view(), starts, params);
-      } else {
-        attention_forward(out.view(), log_sum_exp.view(), q.view(), k.view(), v.view(), starts, params);
-      }
-    }
-    const double seen = window > 0 ? static_cast<double>(std::min(window, length)) : static_cast<double>(length);
-    const double pairs = seen * (seen + 1) / 2 + (static_cast<double>(length) - seen) * seen;
-    // Two products over the visible pairs forward; backward four, and a fifth to have the probabilities again.
-    report_flops(state, (backward ? 5.0 : 2.0) * 2.0 * pairs * static_cast<double>(kTokens / length) * kHeads * kSize);
-  })->UseRealTime();
-}
-
 void register_thread_scaling(int threads) {
   benchmark::RegisterBenchmark(fmt::format("linear_forward/nf4/1b.gate/threads_{}", threads).c_str(),
                                [=](benchmark::State& state) {
@@ -149,11 +119,6 @@ int main(int argc, char** argv) {
   for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8, WeightFormat::kBF16})
     register_one_token(format);
   register_lora();
-  for (const bool backward : {false, true}) {
-    for (const auto& [length, window] : {std::pair{2048, 0}, {512, 0}, {128, 0}, {2048, 256}}) {
-      register_attended(length, window, backward);
-    }
-  }
   for (const int threads : {1, 2}) register_thread_scaling(threads);
   return run_benchmarks(argc, argv);
 }

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "conversation/mime.h"
 #include "conversation/text_marks.h"
@@ -14,9 +15,8 @@ namespace {
 std::string lower_name(std::string_view tag) {
   std::string name;
   for (const char c : tag) {
-    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-    if (!letter && !(c == '/' && name.empty())) break;
-    name += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    if (!is_ascii_letter(c) && !is_digit(c) && !(c == '/' && name.empty())) break;
+    name += lower_ascii(c);
   }
   return name;
 }

@@ -1,5 +1,6 @@
 #include "conversation/irc_line.h"
 
+#include "base/ascii.h"
 #include "conversation/calendar.h"
 #include "conversation/text_marks.h"
 #include "conversation/wall_clock.h"
@@ -10,7 +11,6 @@ namespace {
 constexpr std::int64_t kDaySeconds = 86400;
 constexpr std::size_t kMaxNickBytes = 64;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 int two_digits(std::string_view text, std::size_t at) {
   if (at + 2 > text.size() || !is_digit(text[at]) || !is_digit(text[at + 1])) return -1;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "conversation/text_marks.h"
 #include "conversation/wall_clock.h"
@@ -12,14 +13,6 @@ namespace {
 
 constexpr int kMaxDepth = 12;
 constexpr std::size_t kMaxHeaderBytes = std::size_t{1} << 20;
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return result;
-}
 
 using Headers = std::map<std::string, std::string>;  // by name in lower case; the first of each, unfolded
 
@@ -41,7 +34,7 @@ Headers parse_headers(std::string_view part, std::string_view& body) {
     const std::size_t colon = line.find(':');
     last = nullptr;
     if (colon == std::string_view::npos) continue;
-    const auto [entry, added] = headers.try_emplace(lower(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
+    const auto [entry, added] = headers.try_emplace(lower_ascii(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
     if (added) last = &entry->second;
   }
   body = part.substr(std::min(at, part.size()));
@@ -55,7 +48,7 @@ std::string get(const Headers& headers, const std::string& name) {
 
 // A parameter of a header: charset in `text/plain; charset="utf-8"`.
 std::string parameter(std::string_view value, std::string_view name) {
-  const std::string folded = lower(value);
+  const std::string folded = lower_ascii(value);
   for (std::size_t at = folded.find(name); at != std::string::npos; at = folded.find(name, at + 1)) {
     const bool whole = at > 0 && (folded[at - 1] == ';' || folded[at - 1] == ' ' || folded[at - 1] == '\t');
     std::size_t begin = at + name.size();
@@ -97,19 +90,19 @@ void read_part(std::string_view part, int depth, Body& found) {
   const Headers headers = parse_headers(part, body);
   const std::string content = get(headers, "content-type");
   const std::string type =
-      content.empty() ? "text/plain" : lower(trim(std::string_view(content).substr(0, content.find(';'))));
+      content.empty() ? "text/plain" : lower_ascii(trim(std::string_view(content).substr(0, content.find(';'))));
   if (type.starts_with("multipart/")) {
     const std::string boundary = parameter(content, "boundary");
     if (!boundary.empty()) read_parts(body, boundary, depth, found);
     return;
   }
-  const bool attached = lower(get(headers, "content-disposition")).starts_with("attachment");
+  const bool attached = lower_ascii(get(headers, "content-disposition")).starts_with("attachment");
   if (attached || (type != "text/plain" && type != "text/html")) {
     found.attachments = true;
     return;
   }
   std::string& text = type == "text/plain" ? found.plain : found.html;
-  const std::string encoding = lower(get(headers, "content-transfer-encoding"));
+  const std::string encoding = lower_ascii(get(headers, "content-transfer-encoding"));
   std::string bytes = encoding == "base64"             ? decode_base64(body)
                       : encoding == "quoted-printable" ? decode_quoted_printable(body)
                                                        : std::string(body);
@@ -132,7 +125,7 @@ void read_sender(const std::string& from, Mail& mail) {
     mail.address = from.substr(0, comment);
     if (comment != std::string::npos) name = from.substr(comment + 1, from.rfind(')') - comment - 1);
   }
-  mail.address = lower(to_valid_utf8(trim(mail.address)));
+  mail.address = lower_ascii(to_valid_utf8(trim(mail.address)));
   std::string decoded = decode_header(trim(name));
   std::erase(decoded, '"');
   std::erase(decoded, '\n');
@@ -173,8 +166,8 @@ Mail parse_mail(std::string_view message) {
   for (std::string& id : message_ids(get(headers, "in-reply-to"))) mail.references.push_back(std::move(id));
   const std::string date = get(headers, "date");
   if (const auto wall = parse_worded_time(date)) mail.time = *wall - zone_seconds(date);
-  const std::string automatic = lower(get(headers, "auto-submitted"));
-  mail.automatic = (!automatic.empty() && automatic != "no") || lower(get(headers, "precedence")) == "auto_reply" ||
+  const std::string automatic = lower_ascii(get(headers, "auto-submitted"));
+  mail.automatic = (!automatic.empty() && automatic != "no") || lower_ascii(get(headers, "precedence")) == "auto_reply" ||
                    mail.address.starts_with("mailer-daemon@");
   Body found;
   read_part(message, 0, found);

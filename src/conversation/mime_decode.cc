@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "conversation/mime.h"
 
@@ -17,14 +18,6 @@ int hex_digit(char c) {
   return -1;
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return result;
-}
-
 struct CloseIconv {
   using pointer = iconv_t;
   void operator()(iconv_t converter) const { iconv_close(converter); }
@@ -33,7 +26,7 @@ struct CloseIconv {
 }  // namespace
 
 std::string decode_charset(std::string_view bytes, std::string_view charset) {
-  std::string name = lower(charset);
+  std::string name = lower_ascii(charset);
   if (name.empty() || name == "utf-8" || name == "utf8" || name == "us-ascii" || name == "unknown-8bit") {
     if (is_valid_utf8(bytes) || name == "utf-8" || name == "utf8") return to_valid_utf8(bytes);
     name = "windows-1252";

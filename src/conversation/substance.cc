@@ -10,7 +10,6 @@
 namespace attune {
 namespace {
 
-bool is_blank(char32_t c) { return is_space(c) || is_mark(c) || c == '\n' || c == '\r'; }
 
 bool is_link(std::string_view word) {
   return word.starts_with("http://") || word.starts_with("https://") || word.starts_with("www.");

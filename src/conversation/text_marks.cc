@@ -21,13 +21,13 @@ constexpr char32_t kZeros[] = {
     0x11950, 0x11C50, 0x11D50, 0x11DA0, 0x11F50, 0x16A60, 0x16AC0, 0x16B50, 0x1D7CE, 0x1D7D8,
     0x1D7E2, 0x1D7EC, 0x1D7F6, 0x1E140, 0x1E2F0, 0x1E4F0, 0x1E950, 0x1FBF0};
 
-bool is_blank(char32_t c) { return is_space(c) || is_mark(c) || c == '\n' || c == '\r'; }
-
 bool is_visible_ascii(char c) { return c > ' ' && c < 0x7F; }
 
 bool is_stop(char32_t c) { return c == '.' || c == 0x3002 || c == 0x0964 || c == 0x06D4; }
 
 }  // namespace
+
+bool is_blank(char32_t c) { return is_space(c) || is_mark(c) || c == '\n' || c == '\r'; }
 
 bool is_mark(char32_t c) {
   return c == 0x200E || c == 0x200F || c == 0x061C || (c >= 0x202A && c <= 0x202E) ||

@@ -17,6 +17,9 @@ bool is_mark(char32_t c);
 // Space, tab, no-break spaces and the other Unicode spaces; not line ends.
 bool is_space(char32_t c);
 
+// A space, a line end or a mark.
+bool is_blank(char32_t c);
+
 // 0-9 for a decimal digit of any script (Unicode category Nd), else -1.
 int digit_value(char32_t c);
 

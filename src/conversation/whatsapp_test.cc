@@ -1,8 +1,6 @@
 // Whole exports as phones write them, in many languages, and the oddities of real ones.
 #include "conversation/whatsapp.h"
 
-#include <archive.h>
-#include <archive_entry.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -11,6 +9,7 @@
 
 #include "base/error.h"
 #include "conversation/calendar.h"
+#include "conversation/export_fixture.h"
 
 namespace attune {
 namespace {
@@ -398,33 +397,8 @@ TEST(WhatsApp, NotAnExport) {
   }
 }
 
-class WhatsAppFiles : public testing::Test {
+class WhatsAppFiles : public ExportFixture {
  protected:
-  void SetUp() override {
-    folder_ = fs::path(testing::TempDir()) / fmt::format("whatsapp-{}", ::getpid());
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  void TearDown() override { fs::remove_all(folder_); }
-
-  fs::path zip(const std::string& name, const std::vector<std::pair<std::string, std::string>>& entries) {
-    const fs::path path = folder_ / name;
-    archive* handle = archive_write_new();
-    archive_write_set_format_zip(handle);
-    EXPECT_EQ(archive_write_open_filename(handle, path.c_str()), ARCHIVE_OK);
-    for (const auto& [entry_name, text] : entries) {
-      archive_entry* entry = archive_entry_new();
-      archive_entry_set_pathname(entry, entry_name.c_str());
-      archive_entry_set_size(entry, static_cast<la_int64_t>(text.size()));
-      archive_entry_set_filetype(entry, AE_IFREG);
-      archive_entry_set_perm(entry, 0644);
-      EXPECT_EQ(archive_write_header(handle, entry), ARCHIVE_OK);
-      archive_write_data(handle, text.data(), text.size());
-      archive_entry_free(entry);
-    }
-    archive_write_free(handle);
-    return path;
-  }
   std::string error_of(const fs::path& path) {
     try {
       read_export(path, "", {});
@@ -436,7 +410,6 @@ class WhatsAppFiles : public testing::Test {
     }
     return "no error";
   }
-  fs::path folder_;
   const std::string known_ = [] {
     std::string files;
     for (const Importer& importer : importers()) files += (files.empty() ? "" : ", ") + std::string(importer.files);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/rng.h"
 
@@ -12,7 +13,6 @@ namespace {
 
 constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 24;
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool varies(char c) { return is_digit(c) || is_lower(c) || is_upper(c); }

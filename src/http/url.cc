@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "base/ascii.h"
+
 namespace attune {
 namespace {
 
@@ -29,13 +31,6 @@ std::string part(const Url& url, CURLUPart which, unsigned flags = 0) {
   return copy;
 }
 
-std::string lower(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
-}
-
 }  // namespace
 
 std::string percent_encode(std::string_view text, std::string_view keep) {
@@ -56,9 +51,9 @@ std::string percent_encode(std::string_view text, std::string_view keep) {
 std::optional<std::string> origin_of(std::string_view text) {
   const Url url = parse_url(std::string(text));
   if (url == nullptr) return std::nullopt;
-  const std::string scheme = lower(part(url, CURLUPART_SCHEME));
+  const std::string scheme = lower_ascii(part(url, CURLUPART_SCHEME));
   if (scheme != "http" && scheme != "https") return std::nullopt;
-  return fmt::format("{}://{}:{}", scheme, lower(part(url, CURLUPART_HOST)),
+  return fmt::format("{}://{}:{}", scheme, lower_ascii(part(url, CURLUPART_HOST)),
                      part(url, CURLUPART_PORT, CURLU_DEFAULT_PORT));
 }
 

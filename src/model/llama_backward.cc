@@ -1,6 +1,6 @@
-#include "model/block.h"
 #include <cstring>
 
+#include "model/block.h"
 #include "ops/embedding.h"
 #include "ops/linear.h"
 #include "ops/rope.h"

@@ -143,18 +143,18 @@ void multiply_block_of(const GemmPart& p, const LeftBlock& left, const float* ri
   }
 }
 
-// Blocks of the sum whose left operands are packed together, so that a part of c is finished while it is in cache.
+// SumBlocks of the sum whose left operands are packed together, so that a part of c is finished while it is in cache.
 struct Group {
-  std::array<Block, 16> blocks;
+  std::array<SumBlock, 16> blocks;
   std::size_t used = 0;
   std::int64_t length = 0;
 };
 
 // Takes as many blocks as fit into `most` summands, at least one; false at the end.
-bool next_group(Group& group, Blocks& blocks, std::optional<Block>& pending, std::int64_t most) {
+bool next_group(Group& group, SumBlocks& blocks, std::optional<SumBlock>& pending, std::int64_t most) {
   group = {};
   while (group.used < group.blocks.size()) {
-    Block block;
+    SumBlock block;
     if (pending)
       block = *pending;
     else if (!blocks.next(block))
@@ -176,10 +176,10 @@ Broadcast direct_rows(const GemmTerm& term, std::int64_t row, std::int64_t begin
   return {static_cast<const float*>(term.a.data) + row * row_step + begin * step, row_step, step};
 }
 
-void pack_right_block(const GemmPart& p, float* right, const Block& block, std::int64_t column, std::int64_t columns,
+void pack_right_block(const GemmPart& p, float* right, const SumBlock& block, std::int64_t column, std::int64_t columns,
                       float* rows) {
   for (std::int64_t i = 0; i < block.used; ++i) {
-    const Piece& piece = block.pieces[static_cast<std::size_t>(i)];
+    const SumPiece& piece = block.pieces[static_cast<std::size_t>(i)];
     const RightOperand& b = p.terms[static_cast<std::size_t>(piece.term)].b;
     std::optional<OpTimer> timer;
     if (b.is_quantized()) timer.emplace(OpFamily::kDecode);
@@ -209,21 +209,21 @@ void gemm_part(const GemmPart& p) {
   const std::int64_t most_length = direct ? length : left_floats / row_step;
   for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
     const std::int64_t count = std::min(row_step, p.row_end - row);
-    Blocks blocks(p.terms);
-    std::optional<Block> pending;
+    SumBlocks blocks(p.terms);
+    std::optional<SumBlock> pending;
     Group group;
     for (bool accumulate = p.accumulate; next_group(group, blocks, pending, most_length); accumulate = true) {
       std::array<LeftBlock, 16> sources;
       float* packed = left;
       for (std::size_t g = 0; g < group.used; ++g) {
-        const Block& block = group.blocks[g];
+        const SumBlock& block = group.blocks[g];
         if (direct) {
           sources[g] = {nullptr, direct_rows(p.terms[0], row, block.pieces[0].begin), block.length};
           continue;
         }
         sources[g] = {packed, {}, block.length};
         for (std::int64_t i = 0; i < block.used; ++i) {
-          const Piece& piece = block.pieces[static_cast<std::size_t>(i)];
+          const SumPiece& piece = block.pieces[static_cast<std::size_t>(i)];
           pack_left(packed, block.length, p.terms[static_cast<std::size_t>(piece.term)], piece, row, count);
         }
         packed += row_step * block.length;

@@ -25,22 +25,22 @@ inline std::int64_t even_rows(std::int64_t rows, std::int64_t most, std::int64_t
 }
 
 // Summands [begin, begin + count) of one term, at `offset` of the block.
-struct Piece {
+struct SumPiece {
   std::int64_t term = 0, begin = 0, count = 0, offset = 0;
 };
 
-struct Block {
-  std::array<Piece, 4> pieces;
+struct SumBlock {
+  std::array<SumPiece, 4> pieces;
   std::int64_t used = 0, length = 0;
 };
 
 // Walks over the blocks of a call.
-class Blocks {
+class SumBlocks {
  public:
-  explicit Blocks(std::span<const GemmTerm> terms) : terms_(terms) {}
+  explicit SumBlocks(std::span<const GemmTerm> terms) : terms_(terms) {}
 
   // False at the end.
-  bool next(Block& block) {
+  bool next(SumBlock& block) {
     block = {};
     while (term_ < static_cast<std::int64_t>(terms_.size()) && block.used < 4) {
       const std::int64_t rest = terms_[static_cast<std::size_t>(term_)].b.length() - begin_;

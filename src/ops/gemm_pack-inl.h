@@ -64,7 +64,7 @@ HWY_INLINE void transpose_square(float* HWY_RESTRICT to, std::int64_t to_row, co
 }
 
 // Panels of kPanel rows: to[(panel * length + offset + l) * kPanel + r] = a(row, begin + l); missing rows are 0.
-HWY_INLINE void pack_left(float* HWY_RESTRICT to, std::int64_t length, const GemmTerm& term, const Piece& piece,
+HWY_INLINE void pack_left(float* HWY_RESTRICT to, std::int64_t length, const GemmTerm& term, const SumPiece& piece,
                           std::int64_t rows_begin, std::int64_t rows) {
   const auto* const a = static_cast<const float*>(term.a.data);
   const std::int64_t stride = term.a.stride;
@@ -163,7 +163,7 @@ HWY_INLINE void unpack_nf4_panel(float* HWY_RESTRICT to, const WeightMatrix& wei
   }
 }
 
-HWY_INLINE bool unpacks_nf4(const RightOperand& b, const Piece& piece) {
+HWY_INLINE bool unpacks_nf4(const RightOperand& b, const SumPiece& piece) {
   return b.weight.format == WeightFormat::kNF4 && b.weight.columns % kNf4Block == 0 && piece.begin % kNf4Block == 0 &&
          piece.count % kNf4Block == 0 && panel_columns() == 16;
 }
@@ -171,7 +171,7 @@ HWY_INLINE bool unpacks_nf4(const RightOperand& b, const Piece& piece) {
 
 // Panels of panel_columns() columns: to[(panel * length + offset + l) * width + n] = b(begin + l, column); columns
 // past the end are 0. `rows` holds kMostLength * panel_columns() floats.
-HWY_INLINE void pack_right(float* HWY_RESTRICT to, std::int64_t length, const RightOperand& b, const Piece& piece,
+HWY_INLINE void pack_right(float* HWY_RESTRICT to, std::int64_t length, const RightOperand& b, const SumPiece& piece,
                            std::int64_t columns_begin, std::int64_t columns, float* HWY_RESTRICT rows) {
   const std::int64_t width = panel_columns(), square = static_cast<std::int64_t>(hn::Lanes(Eight()));
   if (!b.transposed) {

@@ -213,7 +213,7 @@ void int8_row_scales(float* scales, const WeightMatrix& weight) {
         scales[row] = weight.row_scales[row];
         continue;
       }
-      // Blocks of NF4 may straddle rows: those at the ends count for both.
+      // SumBlocks of NF4 may straddle rows: those at the ends count for both.
       const bool nf4 = weight.format == WeightFormat::kNF4;
       const std::int64_t first = nf4 ? row * weight.columns / 64 : 0;
       const std::int64_t last = nf4 ? ((row + 1) * weight.columns + 63) / 64 : weight.columns;

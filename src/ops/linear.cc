@@ -42,26 +42,26 @@ void for_each_tile(const WeightMatrix& weight, DType act, TensorView tile, F pro
   }
 }
 
-// c = (or +=) a times the weight, in the orientation given, plus the low-rank product.
-void multiply(const Matrix& c, const Matrix& a, const WeightMatrix& weight, bool transposed, GradientMode mode,
-              const LowRankTerm* low_rank, TensorView tile) {
+GemmTerm term_of(const LowRankTerm& low_rank) {
+  return {low_rank.hidden, false, RightOperand::of(low_rank.factor, true, low_rank.scale)};
+}
+
+// y = (or +=) x W^T plus the low-rank product, both through one pass over y.
+void multiply(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, const LowRankTerm* low_rank,
+              TensorView tile) {
   std::array<GemmTerm, 2> terms;
-  terms[0] = {a, false, RightOperand::of(weight, transposed)};
-  if (low_rank != nullptr) {
-    terms[1] = {low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
-  }
-  gemm(c, std::span(terms).first(low_rank == nullptr ? 1 : 2), mode == GradientMode::kAccumulate, tile);
+  terms[0] = {x, false, RightOperand::of(weight, true)};
+  if (low_rank != nullptr) terms[1] = term_of(*low_rank);
+  gemm(y, std::span(terms).first(low_rank == nullptr ? 1 : 2), accumulate, tile);
 }
 
 // The same in 8-bit integers; the low-rank product stays in f32.
-void multiply_int8(TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, GradientMode mode,
-                   const LowRankTerm* low_rank, TensorView tile) {
-  const bool accumulate = mode == GradientMode::kAccumulate;
-  if (transposed) int8_forward(c, a, weight, accumulate, tile);
-  else int8_backward_input(c, a, weight, accumulate, tile);
+void multiply_int8(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, const LowRankTerm* low_rank,
+                   TensorView tile) {
+  int8_forward(y, x, weight, accumulate, tile);
   if (low_rank == nullptr) return;
-  const GemmTerm term{low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
-  gemm(c, {&term, 1}, true, tile);
+  const GemmTerm term = term_of(*low_rank);
+  gemm(y, {&term, 1}, true, tile);
 }
 
 template <typename T>
@@ -99,13 +99,13 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
                     GradientMode mode, const LowRankTerm* low_rank) {
   const OpTimer timer(OpFamily::kLinears);
   const bool accumulate = mode == GradientMode::kAccumulate;
-  const bool done = x.rows() == 1 && low_rank == nullptr;
-  if (done) multiply_vectors(y, x, weight, accumulate);
-  if (!done && weight.int8_products && x.dtype == DType::kF32) {
-    multiply_int8(y, x, weight, true, mode, low_rank, tile);
-  } else if (!done && linear_takes_low_rank(x.dtype)) {
-    multiply(y, x, weight, true, mode, low_rank, tile);
-  } else if (!done) {
+  if (x.rows() == 1 && low_rank == nullptr) {
+    multiply_vectors(y, x, weight, accumulate);
+  } else if (weight.int8_products && x.dtype == DType::kF32) {
+    multiply_int8(y, x, weight, accumulate, low_rank, tile);
+  } else if (linear_takes_low_rank(x.dtype)) {
+    multiply(y, x, weight, accumulate, low_rank, tile);
+  } else {
     for_each_tile(weight, x.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
       matmul_bt(Matrix(y).column_block(begin, rows.rows), x, rows, 1.0f, accumulate);
     });
@@ -119,13 +119,16 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
 }
 
 void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                           TensorView tile, const LowRankTerm* low_rank) {
+                           TensorView tile) {
   const OpTimer timer(OpFamily::kLinears);
-  if (weight.int8_products && dy.dtype == DType::kF32) return multiply_int8(dx, dy, weight, false, mode, low_rank, tile);
-  if (linear_takes_low_rank(dy.dtype)) return multiply(dx, dy, weight, false, mode, low_rank, tile);
+  const bool add = mode == GradientMode::kAccumulate;
+  if (weight.int8_products && dy.dtype == DType::kF32) return int8_backward_input(dx, dy, weight, add, tile);
+  if (linear_takes_low_rank(dy.dtype)) {
+    const GemmTerm term{dy, false, RightOperand::of(weight, false)};
+    return gemm(dx, {&term, 1}, add, tile);
+  }
   for_each_tile(weight, dy.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
-    const bool accumulate = mode == GradientMode::kAccumulate || begin > 0;
-    matmul(dx, Matrix(dy).column_block(begin, rows.rows), rows, 1.0f, accumulate);
+    matmul(dx, Matrix(dy).column_block(begin, rows.rows), rows, 1.0f, add || begin > 0);
   });
 }
 

@@ -15,8 +15,8 @@ namespace attune {
 // fewer, larger products; kTileRows is where the products of this size reach their full speed.
 inline constexpr std::int64_t kTileRows = 512;
 
-// A second, low-rank product that joins the first in one pass over the result: hidden [N, R] act times `factor` f32,
-// [outputs, R] transposed in the forward product and [R, inputs] in the backward one, times scale.
+// A second, low-rank product that joins the first in one pass over the result: hidden [N, R] act times the transposed
+// `factor` [outputs, R] f32, times scale.
 struct LowRankTerm {
   TensorView hidden, factor;
   float scale = 1.0f;
@@ -31,7 +31,7 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
 
 // dx [N, inputs] act = (or +=) dy W; dy [N, outputs] act.
 void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                           TensorView tile, const LowRankTerm* low_rank = nullptr);
+                           TensorView tile);
 
 // dweight [outputs, inputs] f32 += dy^T x; dbias [outputs] f32 += column sums of dy. Empty views are skipped.
 void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x);

@@ -82,22 +82,4 @@ void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const We
   }
 }
 
-void lora_linear_backward(TensorView dx, GradientMode mode, TensorView da, TensorView db, TensorView dy, TensorView x,
-                          TensorView hidden, const WeightMatrix& weight, TensorView tile, TensorView a, TensorView b,
-                          const LoraParams& params, const LoraScratch& scratch) {
-  if (!linear_takes_low_rank(dy.dtype) || params.dropout > 0) {  // dropout's mask lies between dx and the pair
-    linear_backward_input(dx, mode, dy, weight, tile);
-    return lora_backward(dx, da, db, dy, x, hidden, a, b, params, scratch);
-  }
-  const TensorView dhidden = first_rows_of(scratch.dhidden, hidden.rows(), hidden.columns());
-  {
-    const OpTimer timer(OpFamily::kLora);
-    matmul(dhidden, dy, b, params.scale);
-    if (!db.empty()) matmul_at(db, dy, hidden, params.scale, true);
-    if (!da.empty()) matmul_at(da, dhidden, x, 1.0f, true);
-  }
-  const LowRankTerm pair{dhidden, a, 1.0f};
-  linear_backward_input(dx, mode, dy, weight, tile, &pair);
-}
-
 }  // namespace attune

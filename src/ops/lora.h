@@ -36,9 +36,4 @@ void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const We
                          TensorView tile, GradientMode mode, TensorView a, TensorView b, const LoraParams& params,
                          const LoraScratch& scratch);
 
-// The gradients of both: dx = (or +=) as linear_backward_input and lora_backward give it, da and db accumulate.
-void lora_linear_backward(TensorView dx, GradientMode mode, TensorView da, TensorView db, TensorView dy, TensorView x,
-                          TensorView hidden, const WeightMatrix& weight, TensorView tile, TensorView a, TensorView b,
-                          const LoraParams& params, const LoraScratch& scratch);
-
 }  // namespace attune

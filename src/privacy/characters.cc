@@ -22,12 +22,6 @@ bool is_word(char32_t c) {
 
 }  // namespace
 
-std::string lower_ascii(std::string_view text) {
-  std::string lower(text);
-  for (char& c : lower) c = to_lower_ascii(c);
-  return lower;
-}
-
 bool word_before(std::string_view text, std::size_t position) {
   while (position > 0) {
     std::size_t start = position - 1;

@@ -7,12 +7,9 @@
 #include <string_view>
 #include <vector>
 
-namespace attune {
+#include "base/ascii.h"
 
-inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
-inline bool is_ascii_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-inline char to_lower_ascii(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
-std::string lower_ascii(std::string_view text);
+namespace attune {
 
 // A letter or digit of any script, or '_', stands right before (at) `position`: a find that touches one is part of a
 // longer word.

@@ -43,7 +43,7 @@ bool looks_random(std::string_view part) {
       ++words;
     else
       return false;
-    hex += is_digit(c) || (to_lower_ascii(c) >= 'a' && to_lower_ascii(c) <= 'f');
+    hex += is_digit(c) || (lower_ascii(c) >= 'a' && lower_ascii(c) <= 'f');
   }
   if (hex + words - 1 == part.size() && digits > 0 && digits < part.size() - words + 1) return true;
   // "how-to-make-2-Pancakes": words of letters with a number here and there.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "conversation/text_marks.h"
@@ -26,10 +27,7 @@ constexpr std::array kReaders = {
 };
 
 const Reader* reader_of(const fs::path& path) {
-  std::string extension = path.extension().string();
-  for (char& c : extension) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+  const std::string extension = lower_ascii(path.extension().string());
   const auto found = std::find_if(kReaders.begin(), kReaders.end(),
                                   [&](const Reader& reader) { return reader.extension == extension; });
   return found == kReaders.end() ? nullptr : &*found;

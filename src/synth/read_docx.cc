@@ -9,6 +9,7 @@
 #include <new>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "synth/readers.h"
 #include "synth/xml_tree.h"
@@ -85,10 +86,8 @@ int level_from(std::string_view digits, int shift) {
   return level >= 1 && level <= 9 ? std::min(level, 6) : 0;
 }
 
-int level_from_style_name(std::string name) {
-  for (char& c : name) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
+int level_from_style_name(const std::string& as_written) {
+  const std::string name = lower_ascii(as_written);
   if (name == "title") return 1;
   return name.starts_with("heading ") ? level_from(std::string_view(name).substr(8), 0) : 0;
 }
