@@ -29,8 +29,7 @@ std::vector<Row> plan_rows(MemoryPlan& plan, const std::vector<AdapterTarget>& t
       Row row;
       row.name = fmt::format("base_model.model.{}.lora_{}.weight", target.path, is_a ? 'A' : 'B');
       row.value = plan.add(row.name, BufferKind::kAdapter, DType::kF32, shape);
-      if (trainable)
-        row.gradient = plan.add(row.name + ".gradient", BufferKind::kGradients, DType::kF32, shape);
+      if (trainable) row.gradient = plan.add(row.name + ".gradient", BufferKind::kGradients, DType::kF32, shape);
       rows.push_back(std::move(row));
     }
   }
@@ -59,8 +58,8 @@ void check_tensor(const SafetensorsFile& file, const AdapterParameter& parameter
                   to_string(parameter.value.shape), shape_text(stored->shape), kAnotherBase);
   }
   if (stored->dtype != DType::kF32 && stored->dtype != DType::kBF16 && stored->dtype != DType::kF16) {
-    throw Unsupported("[{}: tensor {}] expected F32, BF16 or F16, got {}", file.path().string(),
-                      parameter.name, stored->dtype_name);
+    throw Unsupported("[{}: tensor {}] expected F32, BF16 or F16, got {}", file.path().string(), parameter.name,
+                      stored->dtype_name);
   }
 }
 
@@ -76,8 +75,7 @@ Adapter::Adapter(const ModelConfig& model, const LoraConfig& config, bool traina
   std::vector<Row> rows = plan_rows(plan, targets_, trainable);
   plan.place();
   arena_ = Arena(plan);
-  for (Row& row : rows)
-    parameters_.push_back({std::move(row.name), arena_.view(row.value), arena_.view(row.gradient)});
+  for (Row& row : rows) parameters_.push_back({std::move(row.name), arena_.view(row.value), arena_.view(row.gradient)});
 }
 
 Adapter Adapter::create(Model& model, const LoraConfig& config, std::uint64_t seed, bool trainable) {
@@ -86,21 +84,17 @@ Adapter Adapter::create(Model& model, const LoraConfig& config, std::uint64_t se
   }
   Adapter adapter(model.config, config, trainable, "lora");
   for (std::size_t i = 0; i < adapter.targets_.size(); ++i) {
-    draw_a(adapter.parameters_[2 * i].value, config.init_lora_weights == "gaussian",
-           {.seed = seed, .stream = i});
+    draw_a(adapter.parameters_[2 * i].value, config.init_lora_weights == "gaussian", {.seed = seed, .stream = i});
   }
   adapter.attach(model);
   return adapter;
 }
 
 Adapter Adapter::load(Model& model, const fs::path& folder, bool trainable) {
-  if (!fs::is_directory(folder))
-    throw UserError("[{}] no such folder; expected a PEFT adapter", folder.string());
-  const fs::path config_path = folder / "adapter_config.json",
-                 weights_path = folder / "adapter_model.safetensors";
+  if (!fs::is_directory(folder)) throw UserError("[{}] no such folder; expected a PEFT adapter", folder.string());
+  const fs::path config_path = folder / "adapter_config.json", weights_path = folder / "adapter_model.safetensors";
   const std::string where = config_path.string();
-  const LoraConfig config =
-      lora_config_from_json(parse_json(read_file(config_path, kMaxConfigBytes), where), where);
+  const LoraConfig config = lora_config_from_json(parse_json(read_file(config_path, kMaxConfigBytes), where), where);
   const SafetensorsFile file(weights_path);
   Adapter adapter(model.config, config, trainable, where);
   std::set<std::string_view> names;

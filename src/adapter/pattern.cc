@@ -31,8 +31,7 @@ struct Pattern::Code {
 
 Pattern::Pattern(const std::string& expression, const std::string& where) : code_(std::make_unique<Code>()) {
   if (expression.size() > kMaxLength) {
-    throw UserError("[{}] regular expression of {} bytes, expected at most {}", where, expression.size(),
-                    kMaxLength);
+    throw UserError("[{}] regular expression of {} bytes, expected at most {}", where, expression.size(), kMaxLength);
   }
   int error = 0;
   std::size_t offset = 0;

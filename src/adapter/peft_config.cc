@@ -34,11 +34,9 @@ bool is_off(const Json& value) {
   return value.is_null() || value == false || ((value.is_array() || value.is_object()) && value.empty());
 }
 
-std::variant<std::string, std::vector<std::string>> read_targets(const Json& source,
-                                                                 const std::string& where) {
+std::variant<std::string, std::vector<std::string>> read_targets(const Json& source, const std::string& where) {
   const auto found = source.find("target_modules");
-  if (found == source.end() || found->is_null())
-    return std::vector<std::string>{"q_proj", "v_proj"};  // PEFT's default
+  if (found == source.end() || found->is_null()) return std::vector<std::string>{"q_proj", "v_proj"};  // PEFT's default
   if (found->is_string()) return found->get<std::string>();
   std::vector<std::string> names;
   if (!found->is_array()) throw BadFile("[{}] key \"target_modules\": expected names or one string", where);
@@ -50,8 +48,7 @@ std::variant<std::string, std::vector<std::string>> read_targets(const Json& sou
 }
 
 template <typename T>
-std::vector<std::pair<std::string, T>> read_pattern(const Json& source, const char* key,
-                                                    const std::string& where) {
+std::vector<std::pair<std::string, T>> read_pattern(const Json& source, const char* key, const std::string& where) {
   std::vector<std::pair<std::string, T>> entries;
   const auto found = source.find(key);
   if (found == source.end() || found->is_null()) return entries;
@@ -71,8 +68,8 @@ std::string read_initialisation(const Json& source, const std::string& where) {
   const auto name = json_require<std::string>(source, "init_lora_weights", where);
   if (name == "gaussian" || name == "orthogonal" || name == "eva") return name;
   throw Unsupported(
-      "[{}] key \"init_lora_weights\": \"{}\" changes the base weights; convert the adapter to plain LoRA",
-      where, name);
+      "[{}] key \"init_lora_weights\": \"{}\" changes the base weights; convert the adapter to plain LoRA", where,
+      name);
 }
 
 // Integers stay integers: some readers parse lora_alpha as one.

@@ -36,7 +36,6 @@ struct AdapterTarget {
 
 // The adapted linears in the order of the model's modules. Throws UserError (its message begins with `where`)
 // when nothing matches or a number makes no sense; Unsupported when the head or the embedding is meant.
-std::vector<AdapterTarget> find_targets(const ModelConfig& model, const LoraConfig& config,
-                                        const std::string& where);
+std::vector<AdapterTarget> find_targets(const ModelConfig& model, const LoraConfig& config, const std::string& where);
 
 }  // namespace attune

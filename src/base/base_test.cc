@@ -38,12 +38,16 @@ TEST(File, WriteIsAtomicAndLeavesNothingBehindWhenItFails) {
   const TemporaryFolder folder;
   const fs::path file = folder.path / "a.txt";
   write_file_atomic(file, "one");
-  { AtomicFile abandoned(file); abandoned.write(std::string_view("two")); }
+  {
+    AtomicFile abandoned(file);
+    abandoned.write(std::string_view("two"));
+  }
   EXPECT_EQ(read_file(file), "one");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()), 1);
   EXPECT_EQ(message_of([&] { write_file_atomic(folder.path / "no" / "a.txt", "x"); }),
             fmt::format("[{}/no/a.txt] cannot be written: No such file or directory; the previous contents are "
-                        "unchanged", folder.path.string()));
+                        "unchanged",
+                        folder.path.string()));
 }
 
 TEST(File, FullDiskIsOneClearLine) {
@@ -58,7 +62,10 @@ TEST(File, FullDiskIsOneClearLine) {
 TEST(File, FolderAppearsWholeOrNotAtAll) {
   const TemporaryFolder folder;
   const fs::path target = folder.path / "out";
-  { AtomicFolder abandoned(target); write_file_atomic(abandoned.temporary() / "x", "1"); }
+  {
+    AtomicFolder abandoned(target);
+    write_file_atomic(abandoned.temporary() / "x", "1");
+  }
   EXPECT_FALSE(fs::exists(target));
   AtomicFolder kept(target);
   write_file_atomic(kept.temporary() / "x", "1");
@@ -80,8 +87,7 @@ TEST(File, MappingSeesTheBytes) {
 }
 
 TEST(Json, RefusesWhatIsNotStrict) {
-  EXPECT_EQ(message_of([] { parse_json("{\"a\":1,\"a\":2}", "f"); }),
-            "[f] JSON key \"a\" appears twice in one object");
+  EXPECT_EQ(message_of([] { parse_json("{\"a\":1,\"a\":2}", "f"); }), "[f] JSON key \"a\" appears twice in one object");
   EXPECT_EQ(message_of([] { parse_json("{\"a\":", "f"); }), "[f] not valid JSON near byte 6");
   EXPECT_EQ(message_of([] { parse_json(std::string(1000, '['), "f"); }), "[f] JSON is nested deeper than 256");
   const Json object = parse_json(R"({"n": 3, "s": "x", "z": null, "big": 18446744073709551615})", "f");

@@ -33,14 +33,14 @@ void sync_folder(const fs::path& path);
 // destructor removes the temporary file. Not copyable; one thread at a time.
 class AtomicFile {
  public:
-  explicit AtomicFile(fs::path path, unsigned mode = 0644);   // permissions, before the umask
+  explicit AtomicFile(fs::path path, unsigned mode = 0644);  // permissions, before the umask
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
 
-  void write(std::string_view bytes);                          // UserError on a full disk
+  void write(std::string_view bytes);  // UserError on a full disk
   void write(std::span<const std::byte> bytes);
-  void commit();                                               // flush, fsync, rename, fsync of the folder
+  void commit();  // flush, fsync, rename, fsync of the folder
   const fs::path& path() const { return path_; }
 
  private:
@@ -60,7 +60,7 @@ class AtomicFolder {
   AtomicFolder(const AtomicFolder&) = delete;
   AtomicFolder& operator=(const AtomicFolder&) = delete;
 
-  const fs::path& temporary() const { return temporary_; }     // write the folder's files here
+  const fs::path& temporary() const { return temporary_; }  // write the folder's files here
   void commit();
 
  private:
@@ -72,7 +72,7 @@ class AtomicFolder {
 class MappedFile {
  public:
   MappedFile() = default;
-  explicit MappedFile(const fs::path& path);                    // UserError when it cannot be opened or mapped
+  explicit MappedFile(const fs::path& path);  // UserError when it cannot be opened or mapped
   ~MappedFile();
   MappedFile(MappedFile&& other) noexcept;
   MappedFile& operator=(MappedFile&& other) noexcept;

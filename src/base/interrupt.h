@@ -11,7 +11,7 @@ void clear_interrupt();        // for chat, where Ctrl-C stops one answer only
 
 // From now on SIGUSR1, which clusters send before they take a machine away, asks a run for a checkpoint; it then goes on.
 void watch_save_requests();
-bool take_save_request();      // whether one came since the last call
+bool take_save_request();  // whether one came since the last call
 
 // Readable from the moment the flag is set until clear_interrupt(). A wait for input polls it beside the input: a signal
 // that comes between asking for the flag and waiting is then not lost, whichever thread it met. Needs

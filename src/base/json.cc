@@ -27,12 +27,16 @@ constexpr const char* kWanted<std::string> = "a string";
 
 template <typename T>
 bool holds(const Json& value) {
-  if constexpr (std::is_same_v<T, bool>) return value.is_boolean();
-  else if constexpr (std::is_same_v<T, std::string>) return value.is_string();
-  else if constexpr (std::is_same_v<T, double>) return value.is_number();
+  if constexpr (std::is_same_v<T, bool>)
+    return value.is_boolean();
+  else if constexpr (std::is_same_v<T, std::string>)
+    return value.is_string();
+  else if constexpr (std::is_same_v<T, double>)
+    return value.is_number();
   // An unsigned value above INT64_MAX would wrap to a negative one.
-  else return value.is_number_integer() &&
-              !(value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX));
+  else
+    return value.is_number_integer() &&
+           !(value.is_number_unsigned() && value.get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX));
 }
 
 template <typename AnyJson>
@@ -60,9 +64,7 @@ AnyJson parse(std::string_view text, const std::string& where) {
 
 Json parse_json(std::string_view text, const std::string& where) { return parse<Json>(text, where); }
 
-SortedJson parse_sorted_json(std::string_view text, const std::string& where) {
-  return parse<SortedJson>(text, where);
-}
+SortedJson parse_sorted_json(std::string_view text, const std::string& where) { return parse<SortedJson>(text, where); }
 
 template <typename T>
 std::optional<T> json_get(const Json& object, const char* key, const std::string& where) {
@@ -91,14 +93,14 @@ void append_json_string(std::string& line, std::string_view text) {
     line.append(text, copied, i - copied);
     copied = i + 1;
     static constexpr std::string_view kNamed = "\"\\\b\f\n\r\t", kNames = "\"\\bfnrt";
-    if (const auto name = kNamed.find(text[i]); name != std::string_view::npos) (line += '\\') += kNames[name];
-    else line += fmt::format("\\u{:04x}", c);
+    if (const auto name = kNamed.find(text[i]); name != std::string_view::npos)
+      (line += '\\') += kNames[name];
+    else
+      line += fmt::format("\\u{:04x}", c);
   }
   line.append(text, copied) += '"';
 }
 
-std::string to_json_line(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string to_json_line(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 }  // namespace attune

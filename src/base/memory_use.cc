@@ -28,7 +28,8 @@ std::uint64_t resident_bytes() { return bytes_in("/proc/self/status", "VmRSS").v
 std::uint64_t peak_resident_bytes() { return bytes_in("/proc/self/status", "VmHWM").value_or(0); }
 
 std::uint64_t machine_memory_bytes() {
-  const auto physical = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  const auto physical =
+      static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   const auto group = control_group_memory();
   return group ? std::min(physical, group->limit) : physical;
 }

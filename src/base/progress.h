@@ -20,7 +20,7 @@ class Progress {
   Progress& operator=(const Progress&) = delete;
 
   void update(std::uint64_t done, std::string_view details = {});
-  void note(std::string_view line);   // a line of its own above the bar, for what should stay to be read
+  void note(std::string_view line);  // a line of its own above the bar, for what should stay to be read
   void finish();
 
  private:

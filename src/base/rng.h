@@ -21,10 +21,10 @@ struct Rng {
 
   std::uint32_t next_u32();
   std::uint64_t next_u64();
-  double uniform();                                // [0, 1), 53 bits
-  float uniform_float();                           // [0, 1), 24 bits
-  double normal();                                 // N(0, 1), Box-Muller; two u64 per call
-  std::uint64_t below(std::uint64_t bound);        // uniform in [0, bound), unbiased; bound > 0
+  double uniform();                          // [0, 1), 53 bits
+  float uniform_float();                     // [0, 1), 24 bits
+  double normal();                           // N(0, 1), Box-Muller; two u64 per call
+  std::uint64_t below(std::uint64_t bound);  // uniform in [0, bound), unbiased; bound > 0
 };
 
 }  // namespace attune

@@ -6,8 +6,8 @@ namespace attune {
 namespace {
 
 struct Lead {
-  int length;                  // of the whole sequence; 0: not a lead byte
-  unsigned char low, high;     // allowed range of the second byte (Unicode 15, table 3-7)
+  int length;               // of the whole sequence; 0: not a lead byte
+  unsigned char low, high;  // allowed range of the second byte (Unicode 15, table 3-7)
 };
 
 Lead lead(unsigned char byte) {
@@ -46,7 +46,9 @@ Prefix valid_prefix(std::string_view text, std::size_t position) {
 Utf8Step decode_utf8(std::string_view text, std::size_t position) {
   const Prefix prefix = valid_prefix(text, position);
   if (!prefix.complete) return {U'\uFFFD', position + std::max<std::size_t>(prefix.bytes, 1), false};
-  const auto byte = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[position + i])); };
+  const auto byte = [&](std::size_t i) {
+    return static_cast<char32_t>(static_cast<unsigned char>(text[position + i]));
+  };
   static constexpr char32_t kLeadMask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
   char32_t code_point = byte(0) & kLeadMask[prefix.bytes];
   for (std::size_t i = 1; i < prefix.bytes; ++i) code_point = code_point << 6 | (byte(i) & 0x3F);

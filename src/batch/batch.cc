@@ -43,7 +43,7 @@ void append_row(TokenizedDataset& dataset, const EncodedConversation& row, std::
   std::vector<std::uint8_t>& mask = dataset.mask.own();
   tokens.insert(tokens.end(), row.tokens.begin(), row.tokens.begin() + kept);
   mask.insert(mask.end(), row.mask.begin(), mask_end);
-  mask[static_cast<std::size_t>(dataset.starts.back())] = 0;   // nothing comes before the first token
+  mask[static_cast<std::size_t>(dataset.starts.back())] = 0;  // nothing comes before the first token
   dataset.starts.push_back(static_cast<std::int64_t>(dataset.tokens.size()));
 }
 
@@ -63,9 +63,10 @@ TokenizedDataset tokenize(std::span<const Conversation> conversations, const Cha
                           const std::string& what) {
   TokenizedDataset dataset = tokenize(conversations, chat_template, tokenizer, max_length, assistant_only);
   if (dataset.rows() == 0) {
-    throw UserError("[{}] no token would be trained on: {} conversations, {} without an assistant token within "
-                    "max_length {}; check the roles and max_length", what, conversations.size(),
-                    dataset.untrained_rows, max_length);
+    throw UserError(
+        "[{}] no token would be trained on: {} conversations, {} without an assistant token within "
+        "max_length {}; check the roles and max_length",
+        what, conversations.size(), dataset.untrained_rows, max_length);
   }
   return dataset;
 }

@@ -16,11 +16,11 @@ namespace attune {
 // Every conversation as tokens with its loss mask, laid end to end.
 struct TokenizedDataset {
   Column<TokenId> tokens;
-  Column<std::uint8_t> mask;             // 1: trained on as a target
-  Column<std::int64_t> starts;           // of each conversation, then the total
-  std::int64_t cut_rows = 0;             // longer than max_length, their end left out
+  Column<std::uint8_t> mask;    // 1: trained on as a target
+  Column<std::int64_t> starts;  // of each conversation, then the total
+  std::int64_t cut_rows = 0;    // longer than max_length, their end left out
   std::int64_t cut_tokens = 0;
-  std::int64_t untrained_rows = 0;       // with no trained token; they are left out
+  std::int64_t untrained_rows = 0;  // with no trained token; they are left out
 
   std::int64_t rows() const { return static_cast<std::int64_t>(starts.size()) - 1; }
   std::int64_t length(std::int64_t row) const;
@@ -46,12 +46,12 @@ TokenizedDataset tokenize(std::span<const Conversation> conversations, const Cha
 
 // One micro-batch: sequences end to end. Reused from step to step; its vectors never grow past their first capacity.
 struct Batch {
-  std::vector<std::int32_t> ids, positions, targets;   // [N]; target kNoTarget (-1) where nothing is trained
-  std::vector<std::int32_t> sequence_starts;           // of each sequence, then N
+  std::vector<std::int32_t> ids, positions, targets;  // [N]; target kNoTarget (-1) where nothing is trained
+  std::vector<std::int32_t> sequence_starts;          // of each sequence, then N
   std::int64_t supervised_tokens = 0;
-  std::int64_t used_tokens = 0;                        // without the padding at the end
+  std::int64_t used_tokens = 0;  // without the padding at the end
 
-  std::span<const std::int32_t> used_starts() const;   // sequence_starts without the padding's
+  std::span<const std::int32_t> used_starts() const;  // sequence_starts without the padding's
   void reserve(std::int64_t tokens);
 };
 
@@ -63,7 +63,7 @@ void fill_batch(Batch& batch, const TokenizedDataset& dataset, std::span<const P
 // Where a run stands in its data; what a checkpoint stores.
 struct DataPosition {
   std::int64_t epoch = 0;
-  std::int64_t row = 0;    // of the epoch's rows
+  std::int64_t row = 0;  // of the epoch's rows
 };
 
 }  // namespace attune

@@ -55,8 +55,8 @@ TEST(Batch, TargetsAreTheNextTokensWhereTheMaskSaysSo) {
   TokenizedDataset data = make_tokenized_dataset();
   append_row(data, {{10, 11, 12, 13}, {1, 0, 1, 1}}, 100);
   append_row(data, {{20, 21, 22}, {0, 0, 1}}, 100);
-  append_row(data, {{30, 31}, {1, 0}}, 100);          // only the first token is marked: nothing to train
-  append_row(data, {{40, 41, 42, 43}, {0, 1, 0, 1}}, 3);   // cut
+  append_row(data, {{30, 31}, {1, 0}}, 100);              // only the first token is marked: nothing to train
+  append_row(data, {{40, 41, 42, 43}, {0, 1, 0, 1}}, 3);  // cut
   EXPECT_EQ(data.rows(), 3);
   EXPECT_EQ(data.untrained_rows, 1);
   EXPECT_EQ(data.cut_rows, 1);

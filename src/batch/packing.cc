@@ -19,7 +19,8 @@ struct OpenRow {
 
 }  // namespace
 
-std::vector<PackedRow> pack_epoch(std::span<const std::int64_t> lengths, std::int64_t epoch, const PackingOptions& options) {
+std::vector<PackedRow> pack_epoch(std::span<const std::int64_t> lengths, std::int64_t epoch,
+                                  const PackingOptions& options) {
   std::vector<std::int32_t> order;
   for (std::size_t i = 0; i < lengths.size(); ++i) {
     if (lengths[i] > 0) order.push_back(static_cast<std::int32_t>(i));

@@ -6,8 +6,12 @@ namespace attune {
 
 BatchStream::BatchStream(const TokenizedDataset& dataset, const PackingOptions& options, std::int64_t rows_per_batch,
                          DataPosition position)
-    : dataset_(dataset), options_(options), rows_per_batch_(rows_per_batch), lengths_(dataset.lengths()),
-      position_(position), rows_(pack(position.epoch)) {}
+    : dataset_(dataset),
+      options_(options),
+      rows_per_batch_(rows_per_batch),
+      lengths_(dataset.lengths()),
+      position_(position),
+      rows_(pack(position.epoch)) {}
 
 std::vector<PackedRow> BatchStream::pack(std::int64_t epoch) const { return pack_epoch(lengths_, epoch, options_); }
 
@@ -20,7 +24,8 @@ void BatchStream::next(Batch& batch) {
   }
   const auto rows = static_cast<std::int64_t>(rows_.size());
   const std::int64_t count = std::min(rows_per_batch_, rows - position_.row);
-  fill_batch(batch, dataset_, std::span(rows_).subspan(static_cast<std::size_t>(position_.row), static_cast<std::size_t>(count)));
+  fill_batch(batch, dataset_,
+             std::span(rows_).subspan(static_cast<std::size_t>(position_.row), static_cast<std::size_t>(count)));
   position_.row += count;
 }
 

@@ -13,10 +13,10 @@ class BatchStream {
   BatchStream(const TokenizedDataset& dataset, const PackingOptions& options, std::int64_t rows_per_batch,
               DataPosition position = {});
 
-  void next(Batch& batch);                       // fills the next micro-batch and moves on
-  bool at_epoch_end() const;                     // the next micro-batch begins a new epoch
+  void next(Batch& batch);    // fills the next micro-batch and moves on
+  bool at_epoch_end() const;  // the next micro-batch begins a new epoch
   const DataPosition& position() const { return position_; }
-  double epochs_done() const;                    // fractional
+  double epochs_done() const;  // fractional
 
   // Of one epoch, computed by packing it: micro-batches, and tokens of the largest of them.
   struct EpochSize {
@@ -31,7 +31,7 @@ class BatchStream {
   std::int64_t rows_per_batch_;
   std::vector<std::int64_t> lengths_;
   DataPosition position_;
-  std::vector<PackedRow> rows_;                  // of position_.epoch
+  std::vector<PackedRow> rows_;  // of position_.epoch
 };
 
 }  // namespace attune

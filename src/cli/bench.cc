@@ -37,7 +37,8 @@ struct MeasuredStep {
 TokenizedDataset random_row(std::int64_t tokens, std::int64_t vocab) {
   Rng rng{1, 0, 0};
   EncodedConversation row;
-  for (std::int64_t i = 0; i < tokens; ++i) row.tokens.push_back(static_cast<TokenId>(rng.below(static_cast<std::uint64_t>(vocab))));
+  for (std::int64_t i = 0; i < tokens; ++i)
+    row.tokens.push_back(static_cast<TokenId>(rng.below(static_cast<std::uint64_t>(vocab))));
   row.mask.assign(row.tokens.size(), 1);
   TokenizedDataset data = make_tokenized_dataset();
   append_row(data, row, tokens);
@@ -52,8 +53,10 @@ Recipe recipe_of(const Options& options) {
   recipe.lora.lora_alpha = 2.0 * static_cast<double>(options.rank);
   recipe.train.max_length = options.tokens;
   recipe.train.gradient_accumulation_steps = 1;
-  if (options.recompute) recipe.train.gradient_checkpointing = Checkpointing::kOn;
-  else if (options.memory.empty()) recipe.train.gradient_checkpointing = Checkpointing::kOff;
+  if (options.recompute)
+    recipe.train.gradient_checkpointing = Checkpointing::kOn;
+  else if (options.memory.empty())
+    recipe.train.gradient_checkpointing = Checkpointing::kOff;
   return recipe;
 }
 
@@ -96,16 +99,17 @@ void run(const Options& options) {
   TrainState state;
   const StepOptions step{.learning_rate = 1e-4, .seed = 1};
   std::vector<MeasuredStep> steps;
-  for (std::int64_t i = 0; i <= options.steps; ++i) {   // the first touches every page and makes every primitive
+  for (std::int64_t i = 0; i <= options.steps; ++i) {  // the first touches every page and makes every primitive
     OpSeconds seconds = op_seconds();
     const StepReport report = train_step(model, trained, batches, batch, activations, ranks, step, state);
     for (std::size_t f = 0; f < kOpFamilies; ++f) seconds[f] = op_seconds()[f] - seconds[f];
     steps.push_back({report, seconds});
   }
   const std::uint64_t measured_bytes = peak_resident_bytes();
-  peak = std::max(peak, measure_gemm_peak(activation_type(recipe.compute)));   // a slow moment before must not flatter
+  peak = std::max(peak, measure_gemm_peak(activation_type(recipe.compute)));  // a slow moment before must not flatter
   steps.erase(steps.begin());
-  std::sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) { return a.report.seconds < b.report.seconds; });
+  std::sort(steps.begin(), steps.end(),
+            [](const auto& a, const auto& b) { return a.report.seconds < b.report.seconds; });
   const StepReport& median = steps[steps.size() / 2].report;
   const Json breakdown = breakdown_of(steps[steps.size() / 2]);
   const double rate = static_cast<double>(median.tokens) / median.seconds;
@@ -124,12 +128,15 @@ void run(const Options& options) {
     fmt::print("{}\n", result.dump(2));
     return;
   }
-  fmt::print("{}: {} tokens/s, SOL {:.1f}% of {:.0f} GFLOP/s ({:.3f} s a step of {} tokens, median of {})\n"
-             "memory: {} planned, {} measured at the peak\n",
-             options.shape, with_commas(std::llround(rate)), 100 * sol, peak / 1e9, median.seconds, median.tokens, options.steps,
-             format_bytes(static_cast<double>(planned_bytes)), format_bytes(static_cast<double>(measured_bytes)));
+  fmt::print(
+      "{}: {} tokens/s, SOL {:.1f}% of {:.0f} GFLOP/s ({:.3f} s a step of {} tokens, median of {})\n"
+      "memory: {} planned, {} measured at the peak\n",
+      options.shape, with_commas(std::llround(rate)), 100 * sol, peak / 1e9, median.seconds, median.tokens,
+      options.steps, format_bytes(static_cast<double>(planned_bytes)),
+      format_bytes(static_cast<double>(measured_bytes)));
   for (const auto& [family, seconds] : breakdown.items()) {
-    fmt::print("  {:<18} {:7.3f} s {:5.1f}%\n", family, seconds.get<double>(), 100 * seconds.get<double>() / median.seconds);
+    fmt::print("  {:<18} {:7.3f} s {:5.1f}%\n", family, seconds.get<double>(),
+               100 * seconds.get<double>() / median.seconds);
   }
 }
 
@@ -139,14 +146,17 @@ void add_bench_command(CLI::App& app) {
   CLI::App* const bench = app.add_subcommand("bench", "Speed on random weights of a known shape");
   bench->require_subcommand(1);
   const auto options = std::make_shared<Options>();
-  CLI::App* const train = bench->add_subcommand("train", "A LoRA step: tokens/s and the share of the machine's GEMM peak");
+  CLI::App* const train =
+      bench->add_subcommand("train", "A LoRA step: tokens/s and the share of the machine's GEMM peak");
   train->add_option("--shape", options->shape, "llama-250m, qwen2.5-0.5b, llama-3.2-1b or mistral-7b")->required();
   train->add_option("--tokens", options->tokens, "Tokens a step, one sequence")->capture_default_str();
   train->add_option("--quantization", options->quantization, "nf4, int8 or none")->capture_default_str();
   train->add_option("--compute", options->compute, "auto, f32, bf16 or int8")->capture_default_str();
   train->add_option("--lora-r", options->rank, "Rank of the adapter on all linears")->capture_default_str();
   train->add_option("--steps", options->steps, "Steps measured, after one that is not")->capture_default_str();
-  train->add_option("--memory", options->memory, "Budget, e.g. 5GB: the fastest schedule that fits, or exit with 2; without one nothing is recomputed");
+  train->add_option(
+      "--memory", options->memory,
+      "Budget, e.g. 5GB: the fastest schedule that fits, or exit with 2; without one nothing is recomputed");
   train->add_flag("--recompute", options->recompute, "Keep only the blocks' inputs");
   train->add_flag("--json", options->json, "Print JSON");
   train->footer("Example: attune bench train --shape llama-250m --tokens 512 --quantization nf4");

@@ -14,7 +14,9 @@ bool has_system(const std::vector<Message>& messages) { return !messages.empty()
 }  // namespace
 
 ChatSession::ChatSession(ChatModel& model, const SpeakOptions& options, std::string system)
-    : model_(model), options_(options), adapter_on_(model.adapter.has_value()),
+    : model_(model),
+      options_(options),
+      adapter_on_(model.adapter.has_value()),
       engine_(open_engine(options, model.model)) {
   set_system(std::move(system));
 }

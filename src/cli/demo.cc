@@ -20,7 +20,7 @@ namespace attune {
 namespace {
 
 constexpr const char* kPerson = "Pete";
-constexpr std::int64_t kAnswerTokens = 48;   // a turn that has not ended by then is shown cut
+constexpr std::int64_t kAnswerTokens = 48;  // a turn that has not ended by then is shown cut
 
 struct Options {
   std::string output;
@@ -52,7 +52,7 @@ std::vector<std::string> read_lines(const fs::path& path) {
 
 struct Reply {
   std::string text;
-  bool ended = false;   // by itself, with the end-of-turn token
+  bool ended = false;  // by itself, with the end-of-turn token
 };
 
 // The most likely answer to each prompt.
@@ -82,12 +82,13 @@ Recipe demo_recipe(const fs::path& model, const fs::path& folder) {
   recipe.train.per_device_train_batch_size = 2;
   recipe.train.gradient_accumulation_steps = 1;
   recipe.train.max_length = 512;
-  recipe.train.learning_rate = 2e-3;   // a model this small wants larger steps than a 7B one
+  recipe.train.learning_rate = 2e-3;  // a model this small wants larger steps than a 7B one
   recipe.eval.eval_steps = 20;
   return recipe;
 }
 
-void print_answers(const std::vector<std::string>& prompts, const std::vector<Reply>& before, const std::vector<Reply>& after) {
+void print_answers(const std::vector<std::string>& prompts, const std::vector<Reply>& before,
+                   const std::vector<Reply>& after) {
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     const auto shown = [](const Reply& reply) { return reply.text + (reply.ended ? "" : " ..."); };
     fmt::print("  Anna     {}\n  before   {}\n  after    {}\n{}", prompts[i], shown(before[i]), shown(after[i]),
@@ -123,9 +124,10 @@ void run(const Options& options) {
 
   heading("4  Try");
   const std::string tiny = model.lexically_proximate(fs::current_path()).string();
-  fmt::print("  attune chat {} --adapter {}\n  attune generate {} --adapter {} --prompt \"Are you hungry?\"\n"
-             "  attune import \"WhatsApp Chat with ....txt\" --me \"Your Name\" -o data   # then your own words\n",
-             tiny, result.output.string(), tiny, result.output.string());
+  fmt::print(
+      "  attune chat {} --adapter {}\n  attune generate {} --adapter {} --prompt \"Are you hungry?\"\n"
+      "  attune import \"WhatsApp Chat with ....txt\" --me \"Your Name\" -o data   # then your own words\n",
+      tiny, result.output.string(), tiny, result.output.string());
 }
 
 }  // namespace

@@ -33,11 +33,11 @@ int run(int argc, char** argv) {
     }
   }
   try {
-    app.parse(argc, argv);   // the command runs here
+    app.parse(argc, argv);  // the command runs here
     if (argc == 1) fmt::print("{}", app.help());
     return 0;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);   // --help, --version
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
     throw UserError("[command line] {}; see attune {}--help", error.what(),
                     argc > 1 && argv[1][0] != '-' ? std::string(argv[1]) + " " : "");
   }

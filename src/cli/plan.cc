@@ -128,7 +128,9 @@ void print_memory(const Plan& plan) {
   print_row("scratch", part(plan.run, BufferKind::kScratch));
   const std::size_t parts = part(plan.run, BufferKind::kOptimizer) + part(plan.run, BufferKind::kActivations) +
                             part(plan.run, BufferKind::kScratch);
-  if (parts > memory.arena) fmt::print("  {:<22}{:>10}   by buffers that are not needed at the same time\n", "shared", "-" + bytes(parts - memory.arena));
+  if (parts > memory.arena)
+    fmt::print("  {:<22}{:>10}   by buffers that are not needed at the same time\n", "shared",
+               "-" + bytes(parts - memory.arena));
   print_row("program", memory.program, "this process, measured: code, libraries, tokenizer, data");
   print_row("total", memory.total());
   if (memory.streamed > 0) print_row("on disk", memory.streamed, "weights read again for every use");
@@ -143,7 +145,8 @@ std::string keeps_text(const Schedule& schedule, std::int64_t layers) {
   }
   std::vector<std::string> parts;
   for (int k = 0; k < kKeeps; ++k) {
-    if (const auto n = count[static_cast<std::size_t>(k)]; n > 0) parts.push_back(fmt::format("{} keep {}", n, name_of(static_cast<Keep>(k))));
+    if (const auto n = count[static_cast<std::size_t>(k)]; n > 0)
+      parts.push_back(fmt::format("{} keep {}", n, name_of(static_cast<Keep>(k))));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -152,7 +155,8 @@ void print_schedule(const Plan& plan) {
   const Schedule& schedule = plan.run.schedule;
   fmt::print("\nschedule   blocks: {}\n", keeps_text(schedule, plan.model.config.layers));
   fmt::print("           MLP {} tokens at a time, head {}; optimizer {}\n",
-             schedule.mlp_rows == 0 ? "all" : with_commas(schedule.mlp_rows), schedule.head_rows, name_of(schedule.optimizer));
+             schedule.mlp_rows == 0 ? "all" : with_commas(schedule.mlp_rows), schedule.head_rows,
+             name_of(schedule.optimizer));
   if (schedule.stream_embedding || schedule.streamed_blocks > 0) {
     fmt::print("           on disk: {}{} of {} blocks\n", schedule.stream_embedding ? "the embedding, " : "",
                schedule.streamed_blocks, plan.model.config.layers);
@@ -160,7 +164,8 @@ void print_schedule(const Plan& plan) {
 }
 
 std::string rate_text(double tokens_per_second) {
-  return tokens_per_second < 20 ? fmt::format("{:.1f}", tokens_per_second) : with_commas(std::llround(tokens_per_second));
+  return tokens_per_second < 20 ? fmt::format("{:.1f}", tokens_per_second)
+                                : with_commas(std::llround(tokens_per_second));
 }
 
 // The currency is that of the table.
@@ -168,15 +173,18 @@ void print_estimate(const Plan& plan, const Estimate& e, const MachineProfile& m
   const auto share = [&](double seconds) { return std::llround(100 * seconds / e.pass.total()); };
   fmt::print("\nspeed      {} tokens/s on {} ({} cores, {:.0f} GFLOP/s, {:.0f} GB/s)\n", rate_text(e.tokens_per_second),
              machine.name, machine.cores, machine.speed.flops / 1e9, machine.speed.bandwidth / 1e9);
-  fmt::print("           of a pass: products {}%, attention {}%, memory {}%, expanding weights {}%, recomputation {}%, disk {}%\n",
-             share(e.pass.products), share(e.pass.attention), share(e.pass.memory), share(e.pass.decode),
-             share(e.pass.recompute), share(e.pass.streaming));
+  fmt::print(
+      "           of a pass: products {}%, attention {}%, memory {}%, expanding weights {}%, recomputation {}%, disk "
+      "{}%\n",
+      share(e.pass.products), share(e.pass.attention), share(e.pass.memory), share(e.pass.decode),
+      share(e.pass.recompute), share(e.pass.streaming));
   if (e.streamed_bytes > 0) {
-    fmt::print("           {} from disk in a pass, {:.0f} s at {:.1f} GB/s\n", bytes(static_cast<std::size_t>(e.streamed_bytes)),
-               e.pass.streaming, machine.speed.disk / 1e9);
+    fmt::print("           {} from disk in a pass, {:.0f} s at {:.1f} GB/s\n",
+               bytes(static_cast<std::size_t>(e.streamed_bytes)), e.pass.streaming, machine.speed.disk / 1e9);
   }
   if (!e.seconds) return;
-  fmt::print("time       {} for {} epochs of {} tokens", format_duration(*e.seconds), plan.data->epochs, with_commas(plan.data->tokens));
+  fmt::print("time       {} for {} epochs of {} tokens", format_duration(*e.seconds), plan.data->epochs,
+             with_commas(plan.data->tokens));
   if (machine.price_per_hour > 0) fmt::print("; costs {:.2f} at {:.2f} an hour", e.money, machine.price_per_hour);
   fmt::print("\n");
 }
@@ -231,7 +239,7 @@ void run(const Options& options) {
   }
   const DType act = activation_type(recipe.compute);
   const Quantization held = held_quantization(model.config, recipe);
-  measure_gemm_peak(act, 0);   // as training does: what products need is part of the program
+  measure_gemm_peak(act, 0);  // as training does: what products need is part of the program
   const std::size_t program = resident_bytes();
   const MachineProfile machine =
       options.machine.empty() ? measure_machine(act, held) : find_machine(options.machine, options.machines);
@@ -267,9 +275,10 @@ void run(const Options& options) {
 void add_plan_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
   CLI::App* const command = app.add_subcommand("plan", "Every byte of a run, before anything starts");
-  command->add_option("MODEL", options->model,
-                      "Model folder, .gguf file or config.json (no weights needed), or a shape: llama-250m, qwen2.5-0.5b, "
-                      "llama-3.2-1b, mistral-7b");
+  command->add_option(
+      "MODEL", options->model,
+      "Model folder, .gguf file or config.json (no weights needed), or a shape: llama-250m, qwen2.5-0.5b, "
+      "llama-3.2-1b, mistral-7b");
   command->add_option("--recipe", options->recipe, "Plan this recipe; absent: the defaults");
   command->add_option("--data", options->data, "Conversations: their real lengths instead of the longest possible")
       ->take_all()
@@ -278,9 +287,11 @@ void add_plan_command(CLI::App& app) {
   command->add_option("--set", options->overrides, "Override a key of the recipe, e.g. --set train.max_length=512")
       ->take_all()
       ->expected(1);
-  command->add_option("--conversations", options->conversations, "Without data: time and cost of so many conversations");
+  command->add_option("--conversations", options->conversations,
+                      "Without data: time and cost of so many conversations");
   command->add_option("--mean-tokens", options->mean_tokens, "... of so many tokens each")->capture_default_str();
-  command->add_option("--machine", options->machine, "Time and cost on this machine of the table; absent: the one at hand, measured");
+  command->add_option("--machine", options->machine,
+                      "Time and cost on this machine of the table; absent: the one at hand, measured");
   command->add_option("--machines", options->machines, "Your own table of machines, YAML as --list-machines prints it");
   command->add_flag("--list-machines", options->list_machines, "Print the built-in table of machines");
   command->add_flag("--sweep", options->sweep, "Tokens/s for every budget, from the least that works");

@@ -64,7 +64,8 @@ void run(const Options& options) {
 
 void add_sync_command(CLI::App& app) {
   const auto options = std::make_shared<Options>();
-  CLI::App* const command = app.add_subcommand("sync", "Deliver to MLflow, TensorBoard and the Hub what a run could not");
+  CLI::App* const command =
+      app.add_subcommand("sync", "Deliver to MLflow, TensorBoard and the Hub what a run could not");
   command->add_option("RUN", options->run, "Folder of the run")->required();
   command->add_option("--patience", options->patience, "Seconds without any progress after which it gives up")
       ->capture_default_str()

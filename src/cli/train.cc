@@ -41,7 +41,7 @@ void run(const Options& options) {
     throw UserError("[--set] a resumed run keeps its recipe; start a new run to change it");
   }
   Recipe recipe = resume ? open_run_folder(options.resume) : load_recipe(options.recipe, options.overrides);
-  if (resume) recipe.output = options.resume;   // the folder may have been moved
+  if (resume) recipe.output = options.resume;  // the folder may have been moved
   recipe.model = resolve_model(recipe.model).string();
   if (options.no_cache) recipe.token_cache = "none";
   if (options.auto_resume && !resume) {
@@ -98,7 +98,8 @@ void add_train_command(CLI::App& app) {
   command->add_flag("--auto-resume", options->auto_resume,
                     "Start the recipe's run, or go on with it where it stopped; for a job that a cluster starts again");
   command->add_option("--watch", options->watch, "Show the progress of a run that another process trains: its folder");
-  command->add_flag("--open", options->open, "Show the run's report in a browser and keep it up to date; on this machine only");
+  command->add_flag("--open", options->open,
+                    "Show the run's report in a browser and keep it up to date; on this machine only");
   command->add_flag("--no-cache", options->no_cache, "Tokenize anew, in memory; like --set token_cache=none");
   command->add_flag("--help-recipe", options->help_recipe, "Every key of a recipe, with its default");
   command->footer("Example: attune train recipe.yaml --set train.num_train_epochs=2");

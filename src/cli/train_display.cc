@@ -27,15 +27,18 @@ LoopCallbacks TrainDisplay::callbacks() {
   LoopCallbacks callbacks;
   callbacks.on_start = [this](const RunStart& start) { begin(start); };
   callbacks.on_step = [this](const StepReport& report, double sol) {
-    state_->bar->update(static_cast<std::uint64_t>(report.step),
-                        fmt::format("loss {:.3f}{}  lr {:.1e}  {} tok/s  SOL {:.0f}%", report.loss, state_->held_out,
-                                    report.learning_rate, with_commas(std::llround(static_cast<double>(report.tokens) / report.seconds)),
-                                    100 * sol));
+    state_->bar->update(
+        static_cast<std::uint64_t>(report.step),
+        fmt::format("loss {:.3f}{}  lr {:.1e}  {} tok/s  SOL {:.0f}%", report.loss, state_->held_out,
+                    report.learning_rate,
+                    with_commas(std::llround(static_cast<double>(report.tokens) / report.seconds)), 100 * sol));
   };
   callbacks.on_skip = [this](const StepReport& report, const std::string& why) {
     state_->bar->note(fmt::format("skipped   step {}: {}", report.step, why));
   };
-  callbacks.on_eval = [this](const EvalReport& report) { state_->held_out = fmt::format("  held-out {:.3f}", report.loss); };
+  callbacks.on_eval = [this](const EvalReport& report) {
+    state_->held_out = fmt::format("  held-out {:.3f}", report.loss);
+  };
   return callbacks;
 }
 
@@ -66,9 +69,10 @@ void print_warnings(const ProblemCounts& problems) {
 
 void print_start(const FinetuneStart& s) {
   const RunMemory& memory = s.run.memory;
-  fmt::print("data      {} conversations to learn from, {} held out; {} tokens an epoch, {} of them trained on; longest {}\n",
-             with_commas(s.train_conversations), with_commas(s.valid_conversations), with_commas(s.train_tokens),
-             with_commas(s.trained_tokens), with_commas(s.longest_row));
+  fmt::print(
+      "data      {} conversations to learn from, {} held out; {} tokens an epoch, {} of them trained on; longest {}\n",
+      with_commas(s.train_conversations), with_commas(s.valid_conversations), with_commas(s.train_tokens),
+      with_commas(s.trained_tokens), with_commas(s.longest_row));
   if (s.replay_conversations > 0) {
     fmt::print("replay    {} conversations mixed in\n", with_commas(s.replay_conversations));
   }
@@ -80,15 +84,20 @@ void print_start(const FinetuneStart& s) {
     fmt::print("warning   {} conversations have no token to learn and are left out\n", with_commas(s.untrained_rows));
   }
   print_warnings(s.problems);
-  fmt::print("trained   {} of {} parameters ({:.2f}%)\n", with_commas(s.run.trained_parameters), with_commas(s.run.all_parameters),
+  fmt::print("trained   {} of {} parameters ({:.2f}%)\n", with_commas(s.run.trained_parameters),
+             with_commas(s.run.all_parameters),
              100.0 * static_cast<double>(s.run.trained_parameters) / static_cast<double>(s.run.all_parameters));
-  fmt::print("memory    {} planned: weights {}, adapter and gradients {}, activations and optimizer {}, program {}{}{}\n",
-             format_bytes(static_cast<double>(memory.total())), format_bytes(static_cast<double>(memory.weights)),
-             format_bytes(static_cast<double>(memory.adapter + memory.gradients)), format_bytes(static_cast<double>(memory.arena)),
-             format_bytes(static_cast<double>(memory.program)),
-             memory.streamed > 0 ? fmt::format("; {} of weights stay on disk", format_bytes(static_cast<double>(memory.streamed))) : "",
-             memory.recomputed_blocks > 0 ? fmt::format("; {} blocks recomputed", memory.recomputed_blocks) : "");
-  fmt::print("steps     {}; this machine multiplies {:.0f} GFLOP/s\n", with_commas(s.run.total_steps), s.run.gemm_peak / 1e9);
+  fmt::print(
+      "memory    {} planned: weights {}, adapter and gradients {}, activations and optimizer {}, program {}{}{}\n",
+      format_bytes(static_cast<double>(memory.total())), format_bytes(static_cast<double>(memory.weights)),
+      format_bytes(static_cast<double>(memory.adapter + memory.gradients)),
+      format_bytes(static_cast<double>(memory.arena)), format_bytes(static_cast<double>(memory.program)),
+      memory.streamed > 0
+          ? fmt::format("; {} of weights stay on disk", format_bytes(static_cast<double>(memory.streamed)))
+          : "",
+      memory.recomputed_blocks > 0 ? fmt::format("; {} blocks recomputed", memory.recomputed_blocks) : "");
+  fmt::print("steps     {}; this machine multiplies {:.0f} GFLOP/s\n", with_commas(s.run.total_steps),
+             s.run.gemm_peak / 1e9);
   std::fflush(stdout);
 }
 
@@ -100,8 +109,8 @@ void print_summary(const FinetuneResult& result) {
   }
   if (s.stopped_early) fmt::print("stopped   early: no better held-out loss for {} measurements\n", s.best.since);
   if (s.result_step != s.steps) fmt::print("best      step {}, whose parameters are the result\n", s.result_step);
-  fmt::print("speed     {} tokens/s, SOL {:.0f}%; {} in {} steps\n", with_commas(std::llround(s.tokens_per_second)), 100 * s.sol,
-             format_duration(s.seconds), with_commas(s.steps));
+  fmt::print("speed     {} tokens/s, SOL {:.0f}%; {} in {} steps\n", with_commas(std::llround(s.tokens_per_second)),
+             100 * s.sol, format_duration(s.seconds), with_commas(s.steps));
   fmt::print("memory    {} planned, {} measured at the peak, the program itself included\n",
              format_bytes(static_cast<double>(s.memory.total())), format_bytes(static_cast<double>(s.peak_bytes)));
   fmt::print("result    {}\n", result.output.string());

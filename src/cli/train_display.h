@@ -13,10 +13,10 @@ class TrainDisplay {
  public:
   TrainDisplay();
   ~TrainDisplay();
-  LoopCallbacks callbacks();            // on_start begins the bar
-  FinetuneCallbacks finetune_callbacks();   // the same; the start is printed first
+  LoopCallbacks callbacks();               // on_start begins the bar
+  FinetuneCallbacks finetune_callbacks();  // the same; the start is printed first
   void begin(const RunStart& start);
-  void end();                           // the bar's last line
+  void end();  // the bar's last line
 
  private:
   struct State;

@@ -33,8 +33,7 @@ std::optional<CalendarDay> hijri(int year, int month, int day) {
   if (day > (month % 2 == 1 || (month == 12 && leap) ? 30 : 29)) return std::nullopt;
   const std::int64_t months = (month - 1) * 29 + month / 2;
   const std::int64_t epoch = -492148;  // 1 Muharram 1 AH: 622-07-19 Gregorian (civil epoch)
-  const std::int64_t days =
-      epoch + (year - 1) * std::int64_t{354} + leap_years_before(year) + months + day - 1;
+  const std::int64_t days = epoch + (year - 1) * std::int64_t{354} + leap_years_before(year) + months + day - 1;
   return CalendarDay{days, 1970 + static_cast<int>(days / 365)};
 }
 

@@ -9,12 +9,9 @@ namespace attune {
 namespace {
 
 // Keys of a message that would change what is trained or said; ignoring them silently would be a lie.
-constexpr std::array<const char*, 4> kUnsupportedKeys = {"tool_calls", "function_call", "tool_call_id",
-                                                         "weight"};
+constexpr std::array<const char*, 4> kUnsupportedKeys = {"tool_calls", "function_call", "tool_call_id", "weight"};
 
-std::string at(const std::string& where, std::size_t index) {
-  return fmt::format("{}: message {}", where, index + 1);
-}
+std::string at(const std::string& where, std::size_t index) { return fmt::format("{}: message {}", where, index + 1); }
 
 // A string, or the list of {"type":"text","text":...} parts that the OpenAI and transformers forms allow.
 std::string content_text(const Json& message, const std::string& where) {
@@ -22,14 +19,12 @@ std::string content_text(const Json& message, const std::string& where) {
   if (found == message.end()) throw BadFile("[{}] key \"content\" is missing", where);
   if (found->is_string()) return found->get<std::string>();
   if (!found->is_array()) {
-    throw BadFile("[{}] key \"content\": expected a string or a list of text parts, got {}", where,
-                  found->type_name());
+    throw BadFile("[{}] key \"content\": expected a string or a list of text parts, got {}", where, found->type_name());
   }
   std::string text;
   for (const Json& part : *found) {
     const auto type = json_require<std::string>(part, "type", where);
-    if (type != "text")
-      throw Unsupported("[{}] expected text parts only, got a part of type \"{}\"", where, type);
+    if (type != "text") throw Unsupported("[{}] expected text parts only, got a part of type \"{}\"", where, type);
     text += json_require<std::string>(part, "text", where);
   }
   return text;
@@ -94,8 +89,7 @@ Conversation conversation_from_json(const Json& value, const std::string& where)
   if (!value.is_object()) throw BadFile("[{}] expected a JSON object, got {}", where, value.type_name());
   const auto found = value.find("messages");
   if (found == value.end()) throw BadFile("[{}] key \"messages\" is missing", where);
-  if (!found->is_array())
-    throw BadFile("[{}] key \"messages\": expected a list, got {}", where, found->type_name());
+  if (!found->is_array()) throw BadFile("[{}] key \"messages\": expected a list, got {}", where, found->type_name());
   if (found->empty()) throw BadFile("[{}] the conversation has no message", where);
   Conversation conversation;
   for (const Json& message : *found) {

@@ -16,8 +16,7 @@ class DatasetTest : public testing::Test {
  protected:
   void SetUp() override {
     folder_ = fs::path(testing::TempDir()) /
-              fmt::format("dataset-{}-{}", testing::UnitTest::GetInstance()->current_test_info()->name(),
-                          ::getpid());
+              fmt::format("dataset-{}-{}", testing::UnitTest::GetInstance()->current_test_info()->name(), ::getpid());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }
@@ -45,26 +44,20 @@ class DatasetTest : public testing::Test {
 };
 
 TEST_F(DatasetTest, EveryFormGivesTheSameConversation) {
-  const Conversation expected{
-      {{"system", "Be brief."}, {"user", "Szia!"}, {"assistant", "Szia, őszi szél."}}};
+  const Conversation expected{{{"system", "Be brief."}, {"user", "Szia!"}, {"assistant", "Szia, őszi szél."}}};
   const std::vector<std::pair<std::string, std::string>> files = {
-      {"messages.jsonl",
-       R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Szia!"},)"
-       R"({"role":"assistant","content":"Szia, őszi szél."}],"id":7})"},
-      {"parts.jsonl",
-       R"({"messages":[{"role":"developer","content":[{"type":"text","text":"Be "},{"type":"text",)"
-       R"("text":"brief."}]},{"role":"user","content":"Szia!"},{"role":"assistant","content":)"
-       R"("Szia, őszi szél.","name":"a"}]})"},
-      {"sharegpt.json",
-       R"([{"conversations":[{"from":"system","value":"Be brief."},{"from":"human","value":"Szia!"},)"
-       R"({"from":"gpt","value":"Szia, őszi szél."}]}])"},
+      {"messages.jsonl", R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Szia!"},)"
+                         R"({"role":"assistant","content":"Szia, őszi szél."}],"id":7})"},
+      {"parts.jsonl", R"({"messages":[{"role":"developer","content":[{"type":"text","text":"Be "},{"type":"text",)"
+                      R"("text":"brief."}]},{"role":"user","content":"Szia!"},{"role":"assistant","content":)"
+                      R"("Szia, őszi szél.","name":"a"}]})"},
+      {"sharegpt.json", R"([{"conversations":[{"from":"system","value":"Be brief."},{"from":"human","value":"Szia!"},)"
+                        R"({"from":"gpt","value":"Szia, őszi szél."}]}])"},
       {"sharegpt2.jsonl", R"({"system":"Be brief.","conversations":[{"from":"human","value":"Szia!"},)"
                           R"({"from":"gpt","value":"Szia, őszi szél."}]})"},
-      {"alpaca.json",
-       R"([{"instruction":"Szia!","input":"","output":"Szia, őszi szél.","system":"Be brief."}])"},
-      {"prompt.jsonl",
-       R"({"prompt":[{"role":"system","content":"Be brief."},{"role":"user","content":"Szia!"}],)"
-       R"("completion":[{"role":"assistant","content":"Szia, őszi szél."}]})"},
+      {"alpaca.json", R"([{"instruction":"Szia!","input":"","output":"Szia, őszi szél.","system":"Be brief."}])"},
+      {"prompt.jsonl", R"({"prompt":[{"role":"system","content":"Be brief."},{"role":"user","content":"Szia!"}],)"
+                       R"("completion":[{"role":"assistant","content":"Szia, őszi szél."}]})"},
   };
   std::string digest;
   for (const auto& [name, text] : files) {
@@ -74,10 +67,9 @@ TEST_F(DatasetTest, EveryFormGivesTheSameConversation) {
     if (digest.empty()) digest = dataset_digest(rows);
     EXPECT_EQ(dataset_digest(rows), digest);
   }
-  EXPECT_EQ(digest,
-            sha256_hex(R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":)"
-                       R"("Szia!"},{"role":"assistant","content":"Szia, őszi szél."}]})"
-                       "\n"));
+  EXPECT_EQ(digest, sha256_hex(R"({"messages":[{"role":"system","content":"Be brief."},{"role":"user","content":)"
+                               R"("Szia!"},{"role":"assistant","content":"Szia, őszi szél."}]})"
+                               "\n"));
 }
 
 TEST_F(DatasetTest, AlpacaInputAndHistory) {
@@ -88,8 +80,7 @@ TEST_F(DatasetTest, AlpacaInputAndHistory) {
 }
 
 TEST_F(DatasetTest, PromptAndCompletionStrings) {
-  const auto rows =
-      read_conversations(write("p.jsonl", "\xEF\xBB\xBF{\"prompt\":\"a\",\"completion\":\"b\"}\r\n\r\n"));
+  const auto rows = read_conversations(write("p.jsonl", "\xEF\xBB\xBF{\"prompt\":\"a\",\"completion\":\"b\"}\r\n\r\n"));
   EXPECT_THAT(rows[0].messages, ElementsAre(Message{"user", "a"}, Message{"assistant", "b"}));
 }
 
@@ -119,14 +110,12 @@ TEST_F(DatasetTest, FolderOfOtherFilesInNameOrder) {
 TEST_F(DatasetTest, ErrorsNameTheLine) {
   EXPECT_EQ(error_of("{\"prompt\":\"a\",\"completion\":\"b\"}\n\n{\"prompt\":\"a\"}\n"),
             "[FILE:3] key \"completion\" is missing");
-  EXPECT_EQ(
-      error_of(R"({"mesages":[]})"),
-      "[FILE:1] expected \"messages\", \"conversations\", \"instruction\" and \"output\", or \"prompt\" and "
-      "\"completion\", got \"mesages\"; did you mean messages?");
-  EXPECT_EQ(
-      error_of(R"({"messages":[{"role":"asistant","content":"x"}]})"),
-      "[FILE:1: message 1] expected the role system, user, assistant or tool, got \"asistant\"; did you mean "
-      "assistant?");
+  EXPECT_EQ(error_of(R"({"mesages":[]})"),
+            "[FILE:1] expected \"messages\", \"conversations\", \"instruction\" and \"output\", or \"prompt\" and "
+            "\"completion\", got \"mesages\"; did you mean messages?");
+  EXPECT_EQ(error_of(R"({"messages":[{"role":"asistant","content":"x"}]})"),
+            "[FILE:1: message 1] expected the role system, user, assistant or tool, got \"asistant\"; did you mean "
+            "assistant?");
   EXPECT_EQ(error_of(R"({"conversations":[{"from":"humen","value":"x"}]})"),
             "[FILE:1: message 1] expected \"from\" to be human, gpt, system or tool, got \"humen\"; did you "
             "mean human?");
@@ -143,8 +132,7 @@ TEST_F(DatasetTest, ErrorsNameTheLine) {
   EXPECT_EQ(error_of(R"({"messages":[{"role":"user","content":[{"type":"image_url"}]}]})"),
             "[FILE:1: message 1] expected text parts only, got a part of type \"image_url\"");
   EXPECT_EQ(
-      error_of(
-          R"({"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"","tool_calls":[1]}]})"),
+      error_of(R"({"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"","tool_calls":[1]}]})"),
       "[FILE:1: message 2] key \"tool_calls\" is not supported; remove it or the row");
   EXPECT_EQ(error_of(R"({"messages":[]})"), "[FILE:1] the conversation has no message");
   EXPECT_EQ(error_of(R"({"messages":3})"), "[FILE:1] key \"messages\": expected a list, got number");
@@ -165,10 +153,9 @@ TEST_F(DatasetTest, FolderErrors) {
     read_dataset(folder_);
     FAIL();
   } catch (const UserError& error) {
-    EXPECT_EQ(std::string(error.what()),
-              fmt::format("[{}] expected train.jsonl or other .jsonl or .json files in the "
-                          "folder, found none",
-                          folder_.string()));
+    EXPECT_EQ(std::string(error.what()), fmt::format("[{}] expected train.jsonl or other .jsonl or .json files in the "
+                                                     "folder, found none",
+                                                     folder_.string()));
   }
   try {
     read_dataset(folder_ / "missing.jsonl");
@@ -192,10 +179,9 @@ TEST(ConversationTest, BothWritersOfALineAgree) {
 TEST(ConversationTest, JsonRoundTrip) {
   const Conversation conversation{{{"user", "a\n\"b\""}, {"assistant", "ő 👩‍👩‍👧"}}};
   EXPECT_EQ(conversation_from_json(to_json(conversation), "test"), conversation);
-  EXPECT_EQ(
-      to_json_line(to_json(conversation)),
-      "{\"messages\":[{\"role\":\"user\",\"content\":\"a\\n\\\"b\\\"\"},{\"role\":\"assistant\",\"content\":"
-      "\"ő 👩‍👩‍👧\"}]}");
+  EXPECT_EQ(to_json_line(to_json(conversation)),
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"a\\n\\\"b\\\"\"},{\"role\":\"assistant\",\"content\":"
+            "\"ő 👩‍👩‍👧\"}]}");
 }
 
 }  // namespace

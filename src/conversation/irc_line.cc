@@ -11,7 +11,6 @@ namespace {
 constexpr std::int64_t kDaySeconds = 86400;
 constexpr std::size_t kMaxNickBytes = 64;
 
-
 int two_digits(std::string_view text, std::size_t at) {
   if (at + 2 > text.size() || !is_digit(text[at]) || !is_digit(text[at + 1])) return -1;
   return (text[at] - '0') * 10 + (text[at + 1] - '0');

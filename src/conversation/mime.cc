@@ -34,7 +34,8 @@ Headers parse_headers(std::string_view part, std::string_view& body) {
     const std::size_t colon = line.find(':');
     last = nullptr;
     if (colon == std::string_view::npos) continue;
-    const auto [entry, added] = headers.try_emplace(lower_ascii(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
+    const auto [entry, added] =
+        headers.try_emplace(lower_ascii(trim(line.substr(0, colon))), trim(line.substr(colon + 1)));
     if (added) last = &entry->second;
   }
   body = part.substr(std::min(at, part.size()));
@@ -167,7 +168,8 @@ Mail parse_mail(std::string_view message) {
   const std::string date = get(headers, "date");
   if (const auto wall = parse_worded_time(date)) mail.time = *wall - zone_seconds(date);
   const std::string automatic = lower_ascii(get(headers, "auto-submitted"));
-  mail.automatic = (!automatic.empty() && automatic != "no") || lower_ascii(get(headers, "precedence")) == "auto_reply" ||
+  mail.automatic = (!automatic.empty() && automatic != "no") ||
+                   lower_ascii(get(headers, "precedence")) == "auto_reply" ||
                    mail.address.starts_with("mailer-daemon@");
   Body found;
   read_part(message, 0, found);

@@ -17,8 +17,7 @@ Json message(std::string role, std::string content) {
 const Json& require_list(const Json& row, const char* key, const std::string& where) {
   const auto found = row.find(key);
   if (found == row.end()) throw BadFile("[{}] key \"{}\" is missing", where, key);
-  if (!found->is_array())
-    throw BadFile("[{}] key \"{}\": expected a list, got {}", where, key, found->type_name());
+  if (!found->is_array()) throw BadFile("[{}] key \"{}\": expected a list, got {}", where, key, found->type_name());
   return *found;
 }
 
@@ -50,8 +49,8 @@ Json share_gpt_messages(const Json& row, const std::string& where) {
     // Some files of this form use the other form's keys inside.
     const bool plain = turn.is_object() && turn.contains("role");
     const auto from = json_require<std::string>(turn, plain ? "role" : "from", place);
-    messages.push_back(message(share_gpt_role(from, place),
-                               json_require<std::string>(turn, plain ? "content" : "value", place)));
+    messages.push_back(
+        message(share_gpt_role(from, place), json_require<std::string>(turn, plain ? "content" : "value", place)));
   }
   const auto system = json_get<std::string>(row, "system", where);
   if (system && !system->empty() && (messages.empty() || messages[0]["role"] != "system")) {
@@ -83,8 +82,7 @@ Json alpaca_messages(const Json& row, const std::string& where) {
 }
 
 // One side of prompt/completion: a string spoken by `role`, or a list of messages.
-void append_side(Json& messages, const Json& row, const char* key, const char* role,
-                 const std::string& where) {
+void append_side(Json& messages, const Json& row, const char* key, const char* role, const std::string& where) {
   const auto found = row.find(key);
   if (found == row.end()) throw BadFile("[{}] key \"{}\" is missing", where, key);
   if (found->is_array()) {
@@ -104,8 +102,7 @@ RowForm detect_row_form(const Json& row, const std::string& where) {
   if (row.contains("prompt") && row.contains("completion")) return RowForm::kPromptCompletion;
   if (row.contains("text")) {
     throw Unsupported(
-        "[{}] a row of plain \"text\" has no speakers to tell apart; use \"messages\", or `attune pretrain`",
-        where);
+        "[{}] a row of plain \"text\" has no speakers to tell apart; use \"messages\", or `attune pretrain`", where);
   }
   static const std::array<std::string, 6> kKeys = {"messages", "conversations", "instruction",
                                                    "output",   "prompt",        "completion"};

@@ -10,7 +10,6 @@
 namespace attune {
 namespace {
 
-
 bool is_link(std::string_view word) {
   return word.starts_with("http://") || word.starts_with("https://") || word.starts_with("www.");
 }

@@ -44,8 +44,7 @@ Read read(const std::vector<std::string>& lines, DateOrder order = DateOrder::kI
 
 struct FormCase {
   const char* name;
-  std::vector<std::string>
-      lines;  // the last one is 2023-12-31 21:41 (or :05 with seconds), the body "Név: szia"
+  std::vector<std::string> lines;  // the last one is 2023-12-31 21:41 (or :05 with seconds), the body "Név: szia"
   bool seconds = false;
 };
 
@@ -75,8 +74,7 @@ INSTANTIATE_TEST_SUITE_P(
         FormCase{"hungarian_android_tight", {"2023.12.31. 21:41 - Név: szia"}},
         FormCase{"hungarian_ios", {"[2023. 12. 31. 21:41:05] Név: szia"}, true},
         FormCase{"hungarian_ios_comma", {"[2023. 12. 31., 21:41:05] Név: szia"}, true},
-        FormCase{"hungarian_words",
-                 {"2023. 12. 31. de. 9:41 - Név: a", "2023. 12. 31. du. 9:41 - Név: szia"}},
+        FormCase{"hungarian_words", {"2023. 12. 31. de. 9:41 - Név: a", "2023. 12. 31. du. 9:41 - Név: szia"}},
         FormCase{"hungarian_ios_words", {"[2023. 12. 31. du. 9:41:05] Név: szia"}, true},
         FormCase{"spanish", {"31/12/23, 21:41 - Név: szia"}},
         FormCase{"spanish_words", {"31/12/23 9:41 a. m. - Név: b", "31/12/23 9:41 p.\u00A0m. - Név: szia"}},
@@ -87,23 +85,19 @@ INSTANTIATE_TEST_SUITE_P(
         FormCase{"italian", {"31/12/23, 21:41 - Név: szia"}},
         FormCase{"dutch_android", {"31-12-2023 21:41 - Név: szia"}},
         FormCase{"dutch_ios", {"[31-12-2023 21:41:05] Név: szia"}, true},
-        FormCase{"polish", {"31.12.2023, 21:41 - Név: szia"}},
-        FormCase{"turkish", {"31.12.2023 21:41 - Név: szia"}},
+        FormCase{"polish", {"31.12.2023, 21:41 - Név: szia"}}, FormCase{"turkish", {"31.12.2023 21:41 - Név: szia"}},
         FormCase{"turkish_words", {"31.12.2023 ÖÖ 9:41 - Név: a", "31.12.2023 ÖS 9:41 - Név: szia"}},
         FormCase{"russian", {"31.12.2023, 21:41 - Név: szia"}},
         FormCase{"greek", {"31/12/23, 9:41 π.μ. - Név: a", "31/12/23, 9:41 μ.μ. - Név: szia"}},
         FormCase{"bulgarian", {"31.12.23 г., 21:41 ч. - Név: szia"}},
-        FormCase{"finnish", {"31.12.2023 klo 21.41 - Név: szia"}},
-        FormCase{"danish", {"31.12.2023 21.41 - Név: szia"}},
-        FormCase{"indonesian", {"31/12/23 21.41 - Név: szia"}},
-        FormCase{"swedish", {"2023-12-31 21:41 - Név: szia"}},
+        FormCase{"finnish", {"31.12.2023 klo 21.41 - Név: szia"}}, FormCase{"danish", {"31.12.2023 21.41 - Név: szia"}},
+        FormCase{"indonesian", {"31/12/23 21.41 - Név: szia"}}, FormCase{"swedish", {"2023-12-31 21:41 - Név: szia"}},
         FormCase{"canadian", {"2023-12-31, 9:41 p.m. - Név: szia"}},
         FormCase{"south_african", {"2023/12/31, 9:41 pm - Név: szia"}},
         FormCase{"croatian", {"31. 12. 2023. 21:41 - Név: szia"}},
         FormCase{"slovenian", {"31. 12. 23, 21:41 - Név: szia"}},
         FormCase{"vietnamese_time_first", {"21:41, 31/12/2023 - Név: szia"}},
-        FormCase{"arabic",
-                 {"٣١\u200F/١٢\u200F/٢٠٢٣، ٩:٤١ ص - Név: a", "٣١\u200F/١٢\u200F/٢٠٢٣، ٩:٤١ م - Név: szia"}},
+        FormCase{"arabic", {"٣١\u200F/١٢\u200F/٢٠٢٣، ٩:٤١ ص - Név: a", "٣١\u200F/١٢\u200F/٢٠٢٣، ٩:٤١ م - Név: szia"}},
         FormCase{"arabic_ios", {"[\u200F٣١\u200F/١٢\u200F/٢٠٢٣، ٩:٤١:٠٥ م] Név: szia"}, true},
         FormCase{"persian_solar", {"۱۴۰۲/۱۰/۱۰،\u200F ۲۱:۴۱ - Név: szia"}},
         FormCase{"hebrew", {"31.12.2023, 21:41 - Név: szia"}},
@@ -113,13 +107,11 @@ INSTANTIATE_TEST_SUITE_P(
         FormCase{"bengali_digits", {"৩১/১২/২৩, ৯:৪১ PM - Név: szia"}},
         FormCase{"japanese", {"2023/12/31 21:41 - Név: szia"}},
         FormCase{"japanese_words", {"[2023/12/31 午後9:41:05] Név: szia"}, true},
-        FormCase{"korean_android",
-                 {"2023. 12. 31. 오전 9:41 - Név: a", "2023. 12. 31. 오후 9:41 - Név: szia"}},
+        FormCase{"korean_android", {"2023. 12. 31. 오전 9:41 - Név: a", "2023. 12. 31. 오후 9:41 - Név: szia"}},
         FormCase{"korean_ios", {"[2023. 12. 31. 오후 9:41:05] Név: szia"}, true},
         FormCase{"korean_units", {"2023년 12월 31일 오후 9:41 - Név: szia"}},
         FormCase{"chinese", {"2023/12/31 上午9:41 - Név: a", "2023/12/31 下午9:41 - Név: szia"}},
-        FormCase{
-            "chinese_parts", {"[2023/12/31 凌晨1:05:00] Név: a", "[2023/12/31 晚上9:41:05] Név: szia"}, true},
+        FormCase{"chinese_parts", {"[2023/12/31 凌晨1:05:00] Név: a", "[2023/12/31 晚上9:41:05] Név: szia"}, true},
         FormCase{"chinese_units", {"2023年12月31日 21:41 - Név: szia"}},
         FormCase{"taiwan_minguo", {"112/12/31 下午9:41 - Név: szia"}},
         FormCase{"thai_buddhist", {"31/12/2566 21:41 - Név: szia"}},
@@ -130,18 +122,17 @@ INSTANTIATE_TEST_SUITE_P(
         FormCase{"english_words",
                  {"31/12/2023, 9:41 in the morning - Név: a", "31/12/2023, 9:41 in the evening - Név: szia"}},
         FormCase{"unknown_words",
-                 {"31/12/2023 xa 8:10 - Név: a", "31/12/2023 xa 11:50 - Név: b",
-                  "31/12/2023 xb 1:20 - Név: c", "31/12/2023 xb 9:41 - Név: szia"}}),
+                 {"31/12/2023 xa 8:10 - Név: a", "31/12/2023 xa 11:50 - Név: b", "31/12/2023 xb 1:20 - Név: c",
+                  "31/12/2023 xb 9:41 - Név: szia"}}),
     [](const auto& info) { return info.param.name; });
 
 TEST(Stamp, OrdinaryTextIsNone) {
   for (const char* line :
-       {"", "szia", "2023", "12:30-kor ott vagyok", "1. 2. 3. 4. 5. hat", "[link] hello",
-        "31/12/23 - Név: szia", "[31/12, 21:41] Név: szia", "12/31/23, 9:41",
-        "https://a.b/2023/12/31/21/41 - x: y", "1/2/3/4/5/6/7 - a: b", "99:99, 31/12/2023 - Név: szia",
-        "31/12/23, 25:10 - Név: szia", "31/12/23, 21:71 - Név: szia", "+36 30 123 45 67 - ez a számom",
-        "10:20:30, 40:50 - x: y", "31/12/23, 21:4 - Név: szia", "0/12/23, 21:41 - Név: szia",
-        "12345/12/31 21:41 - x: y"}) {
+       {"", "szia", "2023", "12:30-kor ott vagyok", "1. 2. 3. 4. 5. hat", "[link] hello", "31/12/23 - Név: szia",
+        "[31/12, 21:41] Név: szia", "12/31/23, 9:41", "https://a.b/2023/12/31/21/41 - x: y", "1/2/3/4/5/6/7 - a: b",
+        "99:99, 31/12/2023 - Név: szia", "31/12/23, 25:10 - Név: szia", "31/12/23, 21:71 - Név: szia",
+        "+36 30 123 45 67 - ez a számom", "10:20:30, 40:50 - x: y", "31/12/23, 21:4 - Név: szia",
+        "0/12/23, 21:41 - Név: szia", "12345/12/31 21:41 - x: y"}) {
     EXPECT_FALSE(parse_whatsapp_stamp(line)) << line;
   }
 }
@@ -157,8 +148,7 @@ TEST(Clock, MonotonyDecides) {
   // No number above 12: only month-day-year runs forward.
   const Read result = read({"01/09/23, 8:00 - a: b", "02/03/23, 8:00 - a: b", "03/01/23, 8:00 - a: b"});
   EXPECT_EQ(result.times[2], at(2023, 3, 1, 8, 0));
-  EXPECT_THAT(result.dates,
-              StartsWith("month-day-year: read as day-month-year, 2 of 3 entries go back in time"));
+  EXPECT_THAT(result.dates, StartsWith("month-day-year: read as day-month-year, 2 of 3 entries go back in time"));
 }
 
 TEST(Clock, ShorterGapsDecideAndTheLedgerSaysSo) {
@@ -195,8 +185,8 @@ TEST(Clock, OptionIsObeyed) {
 }
 
 TEST(Clock, MidnightAndNoon) {
-  const Read result = read({"12/31/23, 12:05 AM - a: b", "12/31/23, 1:05 AM - a: b",
-                            "12/31/23, 12:05 PM - a: b", "12/31/23, 1:05 PM - a: b"});
+  const Read result = read({"12/31/23, 12:05 AM - a: b", "12/31/23, 1:05 AM - a: b", "12/31/23, 12:05 PM - a: b",
+                            "12/31/23, 1:05 PM - a: b"});
   EXPECT_EQ(result.times[0], at(2023, 12, 31, 0, 5));
   EXPECT_EQ(result.times[2], at(2023, 12, 31, 12, 5));
   EXPECT_EQ(result.times[3], at(2023, 12, 31, 13, 5));
@@ -204,8 +194,7 @@ TEST(Clock, MidnightAndNoon) {
 }
 
 TEST(Clock, LearnedWordsAreNamed) {
-  const Read result =
-      read({"31/12/2023 xb 8:10 - a: b", "31/12/2023 xa 1:50 - a: b", "31/12/2023 xa 2:50 - a: b"});
+  const Read result = read({"31/12/2023 xb 8:10 - a: b", "31/12/2023 xa 1:50 - a: b", "31/12/2023 xa 2:50 - a: b"});
   EXPECT_EQ(result.times[1], at(2023, 12, 31, 13, 50));
   EXPECT_EQ(result.clock, "12-hour (xa = afternoon, xb = morning; learned from the order of the messages)");
 }
@@ -233,9 +222,7 @@ TEST(Clock, TwoExportsInOneFile) {
 }
 
 TEST(Calendar, KnownDays) {
-  const auto day = [](int year, int month, int d, int digits = 4) {
-    return day_of(year, digits, month, d)->day;
-  };
+  const auto day = [](int year, int month, int d, int digits = 4) { return day_of(year, digits, month, d)->day; };
   EXPECT_EQ(day(1970, 1, 1), 0);
   EXPECT_EQ(day(2024, 2, 29), 19782);
   EXPECT_FALSE(day_of(2023, 4, 2, 29));

@@ -294,8 +294,7 @@ bool is_edited_phrase(std::string_view folded) {
 
 bool is_notice_phrase(std::string_view folded) {
   static const std::vector<std::string> list = folded_list(kNotice);
-  return std::any_of(list.begin(), list.end(),
-                     [&](const auto& phrase) { return folded.starts_with(phrase); });
+  return std::any_of(list.begin(), list.end(), [&](const auto& phrase) { return folded.starts_with(phrase); });
 }
 
 bool has_group_phrase(std::string_view folded) {

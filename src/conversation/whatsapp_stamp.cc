@@ -211,8 +211,7 @@ std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line) {
   stamp.hour = scan.number[time];
   stamp.minute = scan.number[time + 1];
   stamp.second = times == 3 ? scan.number[time + 2] : 0;
-  if (stamp.hour > 24 || stamp.minute > 59 || stamp.second > 60 || scan.digits[time + 1] != 2)
-    return std::nullopt;
+  if (stamp.hour > 24 || stamp.minute > 59 || stamp.second > 60 || scan.digits[time + 1] != 2) return std::nullopt;
 
   // The words that may say which half of the day it is: beside the time, on either side.
   const std::string& after = scan.gap[time + times - 1].words;

@@ -38,8 +38,7 @@ std::string shape_text(std::span<const std::int64_t> shape);  // "[2, 3]"
 
 class SafetensorsFile {
  public:
-  explicit SafetensorsFile(
-      const fs::path& path);  // BadFile when a rule is broken; UserError when it cannot be read
+  explicit SafetensorsFile(const fs::path& path);  // BadFile when a rule is broken; UserError when it cannot be read
 
   const StoredTensor* find(std::string_view name) const;                 // nullptr when absent
   const std::vector<StoredTensor>& tensors() const { return tensors_; }  // by position in the file

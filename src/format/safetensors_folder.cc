@@ -12,20 +12,18 @@ constexpr std::uint64_t kMaxIndex = 100'000'000;
 
 // A plain name of a file in the folder itself.
 bool is_plain_name(const std::string& name) {
-  return name.ends_with(".safetensors") && name.find_first_of("/\\") == std::string::npos &&
-         !name.starts_with('.') && name.find('\0') == std::string::npos;
+  return name.ends_with(".safetensors") && name.find_first_of("/\\") == std::string::npos && !name.starts_with('.') &&
+         name.find('\0') == std::string::npos;
 }
 
 }  // namespace
 
 SafetensorsFolder::SafetensorsFolder(const fs::path& folder) : folder_(folder) {
-  if (!fs::is_directory(folder))
-    throw UserError("[{}] no such folder; expected a model folder", folder.string());
+  if (!fs::is_directory(folder)) throw UserError("[{}] no such folder; expected a model folder", folder.string());
   const fs::path single = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
   if (fs::exists(single)) {
     files_.emplace_back(single);
-    for (const StoredTensor& tensor : files_[0].tensors())
-      index_.emplace(tensor.name, std::pair(0u, &tensor));
+    for (const StoredTensor& tensor : files_[0].tensors()) index_.emplace(tensor.name, std::pair(0u, &tensor));
   } else if (fs::exists(index)) {
     open_shards(index);
   } else {
@@ -46,8 +44,8 @@ void SafetensorsFolder::open_shards(const fs::path& index) {
   std::set<std::string> names;
   for (const auto& [tensor, file] : weight_map->items()) {
     if (!file.is_string() || !is_plain_name(file.get<std::string>())) {
-      throw BadFile("[{}] tensor {}: expected the name of a .safetensors file in the same folder, got {}",
-                    where, tensor, to_json_line(Json(file)));
+      throw BadFile("[{}] tensor {}: expected the name of a .safetensors file in the same folder, got {}", where,
+                    tensor, to_json_line(Json(file)));
     }
     names.insert(file.get<std::string>());
   }
@@ -63,8 +61,7 @@ void SafetensorsFolder::open_shards(const fs::path& index) {
     const std::size_t shard = position.at(file.get<std::string>());
     const StoredTensor* const stored = files_[shard].find(tensor);
     if (stored == nullptr) {
-      throw BadFile("[{}] tensor {} is not in {}, where the index says it is", where, tensor,
-                    file.get<std::string>());
+      throw BadFile("[{}] tensor {} is not in {}, where the index says it is", where, tensor, file.get<std::string>());
     }
     index_.emplace(tensor, std::pair(shard, stored));
   }

@@ -17,8 +17,7 @@ constexpr std::uint64_t kMaxDimension = std::numeric_limits<std::int64_t>::max()
 
 std::uint64_t little_endian(const std::byte* bytes) {
   std::uint64_t value = 0;
-  for (std::size_t i = 0; i < kLengthBytes; ++i)
-    value |= std::uint64_t{static_cast<std::uint8_t>(bytes[i])} << (8 * i);
+  for (std::size_t i = 0; i < kLengthBytes; ++i) value |= std::uint64_t{static_cast<std::uint8_t>(bytes[i])} << (8 * i);
   return value;
 }
 
@@ -29,8 +28,7 @@ const SortedJson& require(const SortedJson& entry, const char* key, const std::s
 }
 
 std::uint64_t whole_number(const SortedJson& value, const char* key, const std::string& where) {
-  if (!value.is_number_unsigned())
-    throw BadFile("[{}] key \"{}\": expected non-negative integers", where, key);
+  if (!value.is_number_unsigned()) throw BadFile("[{}] key \"{}\": expected non-negative integers", where, key);
   return value.get<std::uint64_t>();
 }
 
@@ -93,8 +91,7 @@ Entry read_entry(const std::string& name, const SortedJson& json, const std::str
   return entry;
 }
 
-std::vector<std::pair<std::string, std::string>> read_metadata(const SortedJson& json,
-                                                               const std::string& where) {
+std::vector<std::pair<std::string, std::string>> read_metadata(const SortedJson& json, const std::string& where) {
   if (!json.is_object()) throw BadFile("[{}] __metadata__: expected an object", where);
   std::vector<std::pair<std::string, std::string>> metadata;
   for (const auto& [key, value] : json.items()) {
@@ -109,27 +106,23 @@ void check_layout(const std::vector<Entry>& entries, std::uint64_t data_bytes, c
   std::uint64_t position = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != position) {
-      throw BadFile("[{}: tensor {}] expected data to begin at byte {}, got {}; tensors {}", where,
-                    entry.tensor.name, position, entry.begin,
-                    entry.begin < position ? "overlap" : "leave a gap");
+      throw BadFile("[{}: tensor {}] expected data to begin at byte {}, got {}; tensors {}", where, entry.tensor.name,
+                    position, entry.begin, entry.begin < position ? "overlap" : "leave a gap");
     }
     position = entry.end;
   }
   if (position > data_bytes) {
-    throw BadFile("[{}] expected {} bytes of data, got {}; the file is cut short", where, position,
-                  data_bytes);
+    throw BadFile("[{}] expected {} bytes of data, got {}; the file is cut short", where, position, data_bytes);
   }
   if (position < data_bytes) {
-    throw BadFile("[{}] expected {} bytes of data, got {}; something follows the last tensor", where,
-                  position, data_bytes);
+    throw BadFile("[{}] expected {} bytes of data, got {}; something follows the last tensor", where, position,
+                  data_bytes);
   }
 }
 
 }  // namespace
 
-std::string shape_text(std::span<const std::int64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
+std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
 
 bool StoredTensor::has_shape(const Shape& wanted) const {
   return std::equal(shape.begin(), shape.end(), wanted.dims.begin(), wanted.dims.begin() + wanted.rank);
@@ -150,21 +143,18 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : path_(path), file_(path
   const std::string where = path.string();
   const std::span<const std::byte> bytes = file_.bytes();
   if (bytes.size() < kLengthBytes) {
-    throw BadFile("[{}] has {} bytes, expected a safetensors header; the file is cut short", where,
-                  bytes.size());
+    throw BadFile("[{}] has {} bytes, expected a safetensors header; the file is cut short", where, bytes.size());
   }
   const std::uint64_t length = little_endian(bytes.data());
   if (length > kMaxHeader) {
-    throw BadFile("[{}] header of {} bytes, expected at most {}; not a safetensors file", where, length,
-                  kMaxHeader);
+    throw BadFile("[{}] header of {} bytes, expected at most {}; not a safetensors file", where, length, kMaxHeader);
   }
   if (length > bytes.size() - kLengthBytes) {
-    throw BadFile("[{}] header of {} bytes reaches beyond the file of {}; the file is cut short", where,
-                  length, bytes.size());
+    throw BadFile("[{}] header of {} bytes reaches beyond the file of {}; the file is cut short", where, length,
+                  bytes.size());
   }
   const std::string_view header(reinterpret_cast<const char*>(bytes.data()) + kLengthBytes, length);
-  if (!header.starts_with('{'))
-    throw BadFile("[{}] header does not begin with {{; not a safetensors file", where);
+  if (!header.starts_with('{')) throw BadFile("[{}] header does not begin with {{; not a safetensors file", where);
   const std::span<const std::byte> data = bytes.subspan(kLengthBytes + length);
 
   std::vector<Entry> entries;

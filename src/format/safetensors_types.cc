@@ -20,8 +20,7 @@ constexpr std::array<SafetensorsType, 21> kTypes = {{
 }  // namespace
 
 const SafetensorsType* find_safetensors_type(std::string_view name) {
-  const auto found =
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& type) { return type.name == name; });
+  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& type) { return type.name == name; });
   return found == kTypes.end() ? nullptr : &*found;
 }
 

@@ -30,8 +30,7 @@ void write_converted(const ByteSink& sink, const TensorView& view, const Round& 
   std::array<T, kPiece> piece;
   for (std::int64_t begin = 0; begin < view.elements(); begin += kPiece) {
     const std::int64_t count = std::min(kPiece, view.elements() - begin);
-    for (std::int64_t i = 0; i < count; ++i)
-      piece[static_cast<std::size_t>(i)] = round(load(view, begin + i));
+    for (std::int64_t i = 0; i < count; ++i) piece[static_cast<std::size_t>(i)] = round(load(view, begin + i));
     sink(std::as_bytes(std::span(piece.data(), static_cast<std::size_t>(count))));
   }
 }
@@ -59,8 +58,7 @@ std::string little_endian(std::uint64_t value) {
 }  // namespace
 
 TensorSource tensor_source(std::string name, const TensorView& view, DType stored_as) {
-  return {std::move(name), stored_as, view.shape,
-          [=](const ByteSink& sink) { write_as(sink, view, stored_as); }};
+  return {std::move(name), stored_as, view.shape, [=](const ByteSink& sink) { write_as(sink, view, stored_as); }};
 }
 
 void write_safetensors(const fs::path& path, std::vector<TensorSource> tensors,
@@ -97,8 +95,8 @@ void write_safetensors(const fs::path& path, std::vector<TensorSource> tensors,
       file.write(piece);
     });
     if (written != bytes_of(tensor)) {
-      throw InternalError("[{}] tensor {}: expected {} bytes, got {}", path.string(), tensor.name,
-                          bytes_of(tensor), written);
+      throw InternalError("[{}] tensor {}: expected {} bytes, got {}", path.string(), tensor.name, bytes_of(tensor),
+                          written);
     }
   }
   file.commit();

@@ -18,7 +18,7 @@ struct ChatModel {
   Model model;
   std::unique_ptr<Tokenizer> tokenizer;
   ChatTemplate chat_template;
-  std::optional<Adapter> adapter;      // attached when present
+  std::optional<Adapter> adapter;  // attached when present
   std::vector<TokenId> stops;
 
   ChatModel(const fs::path& model_folder, Quantization quantization, const std::optional<fs::path>& adapter_folder);

@@ -44,7 +44,8 @@ Session::Session(const Model& model, std::int64_t capacity, DType act) : model_(
 void Session::run(std::span<const TokenId> tokens) {
   const auto count = static_cast<std::int64_t>(tokens.size());
   std::copy(tokens.begin(), tokens.end(), ids_.as<std::int32_t>());
-  std::iota(positions_.as<std::int32_t>(), positions_.as<std::int32_t>() + count, static_cast<std::int32_t>(cache_.length));
+  std::iota(positions_.as<std::int32_t>(), positions_.as<std::int32_t>() + count,
+            static_cast<std::int32_t>(cache_.length));
   const std::array<std::int32_t, 2> starts = {0, static_cast<std::int32_t>(count)};
   forward(model_, {ids_.slice_rows(0, count), positions_.slice_rows(0, count), starts}, {}, activations_, &cache_);
   tokens_.insert(tokens_.end(), tokens.begin(), tokens.end());
@@ -57,7 +58,8 @@ std::span<const float> Session::set_tokens(std::span<const TokenId> tokens) {
   if (wanted > capacity()) {
     throw UserError("[prompt] has {} tokens, the limit is {}; shorten it or raise the limit", wanted, capacity());
   }
-  const auto common = std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end()).second - tokens.begin();
+  const auto common =
+      std::mismatch(tokens_.begin(), tokens_.end(), tokens.begin(), tokens.end()).second - tokens.begin();
   // At least one token must run, or there would be no logits to return.
   const std::int64_t kept = std::min<std::int64_t>(common, wanted - 1);
   cache_.length = kept;

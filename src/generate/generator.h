@@ -29,14 +29,14 @@ class Session {
   std::size_t arena_bytes() const { return arena_.bytes(); }
 
  private:
-  void run(std::span<const TokenId> tokens);         // appends a piece of at most kPrefillTokens
+  void run(std::span<const TokenId> tokens);  // appends a piece of at most kPrefillTokens
 
   const Model& model_;
   Arena arena_;
   Activations activations_;
   KvCache cache_;
   TensorView logits_, ids_, positions_;
-  std::vector<TokenId> tokens_;                      // what the cache holds
+  std::vector<TokenId> tokens_;  // what the cache holds
 };
 
 struct GenerateOptions {
@@ -48,7 +48,7 @@ struct GenerateOptions {
 enum class FinishReason { kStop, kLength, kInterrupted };
 
 struct Generated {
-  std::vector<TokenId> tokens;                       // the stop token not included
+  std::vector<TokenId> tokens;  // the stop token not included
   FinishReason reason = FinishReason::kLength;
   std::int64_t prompt_tokens = 0;
   double prompt_seconds = 0, answer_seconds = 0;

@@ -20,9 +20,7 @@ std::map<std::int32_t, double> frequencies(const SamplerOptions& options, int dr
   return seen;
 }
 
-TEST(Sampler, ZeroTemperatureTakesTheFirstLargest) {
-  EXPECT_EQ(Sampler({.temperature = 0}).sample(kLogits), 1);
-}
+TEST(Sampler, ZeroTemperatureTakesTheFirstLargest) { EXPECT_EQ(Sampler({.temperature = 0}).sample(kLogits), 1); }
 
 TEST(Sampler, DrawsTheSoftmaxAtItsTemperature) {
   for (const double temperature : {0.5, 1.0, 2.0}) {

@@ -4,9 +4,9 @@
 
 #include <set>
 
+#include "base/base64.h"
 #include "http/header_fields.h"
 #include "http/url.h"
-#include "base/base64.h"
 
 namespace attune {
 namespace {

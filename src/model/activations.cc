@@ -304,8 +304,8 @@ LoraScratch lora_scratch(const Activations& activations) {
 }
 
 HeadLossScratch head_scratch(const Activations& a, bool backward) {
-  return {a.head_rows, a.head_logits, backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses, a.tile,
-          a.head_base_logits};
+  return {a.head_rows, a.head_logits,     backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses,
+          a.tile,      a.head_base_logits};
 }
 
 }  // namespace attune

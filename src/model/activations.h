@@ -51,7 +51,7 @@ struct PassOptions {
   std::int64_t head_rows = 256;  // tokens per chunk of the output head
   LoraRanks lora_ranks;          // empty: no adapter
   bool lora_dropout = false;
-  bool near_base = false;        // the loss has a term to stay near the base (model/pass.h)
+  bool near_base = false;  // the loss has a term to stay near the base (model/pass.h)
 };
 
 // Handle is BufferId in the plan and TensorView once bound. The first dimension of every buffer is N, but buffers of the
@@ -85,7 +85,7 @@ struct PassBuffers {
   Handle lora_pair, lora_input, lora_dhidden;
   Handle head_rows, head_logits, head_dlogits, head_targets, head_losses;
   Handle base_normed, head_base_logits;  // [N, C] of the base's pass, its logits; invalid without near_base
-  Handle cosines, sines;  // [positions, D/2]
+  Handle cosines, sines;                 // [positions, D/2]
 };
 
 using ActivationPlan = PassBuffers<BufferId>;

@@ -29,7 +29,7 @@ struct Checkpoint {
   ModelConfig config;
   SafetensorsFolder folder;
   std::vector<CheckpointTensor> tensors = {};  // in the order of model_tensors()
-  bool quantized = false;                 // by bitsandbytes
+  bool quantized = false;                      // by bitsandbytes
 };
 
 // Throws BadFile naming the first tensor that is missing, unexpected or of another shape; Unsupported for

@@ -50,8 +50,7 @@ std::int64_t checked_size(std::int64_t value, const char* key, std::int64_t limi
   }
   return value;
 }
-std::int64_t required_size(const Json& source, const char* key, std::int64_t limit,
-                           const std::string& where) {
+std::int64_t required_size(const Json& source, const char* key, std::int64_t limit, const std::string& where) {
   return checked_size(json_require<std::int64_t>(source, key, where), key, limit, where);
 }
 std::int64_t optional_size(const Json& source, const char* key, std::int64_t fallback, std::int64_t limit,
@@ -88,8 +87,7 @@ void read_rope(ModelConfig& config, const Json& source, const std::string& where
   RopeScaling& scaling = config.rope_scaling;
   if (type == "default") {
     for (const auto& [key, value] : rope.items()) {
-      if (value.is_object())
-        throw Unsupported("[{}] rope parameters of their own for \"{}\" layers", where, key);
+      if (value.is_object()) throw Unsupported("[{}] rope parameters of their own for \"{}\" layers", where, key);
     }
   } else if (type == "linear") {
     scaling.kind = RopeScaling::Kind::kLinear;
@@ -97,8 +95,7 @@ void read_rope(ModelConfig& config, const Json& source, const std::string& where
   } else if (type == "llama3") {
     scaling.kind = RopeScaling::Kind::kLlama3;
     scaling.factor = positive(json_require<double>(rope, "factor", where), "factor", where);
-    scaling.low_freq_factor =
-        positive(json_require<double>(rope, "low_freq_factor", where), "low_freq_factor", where);
+    scaling.low_freq_factor = positive(json_require<double>(rope, "low_freq_factor", where), "low_freq_factor", where);
     scaling.high_freq_factor =
         positive(json_require<double>(rope, "high_freq_factor", where), "high_freq_factor", where);
     if (scaling.high_freq_factor <= scaling.low_freq_factor) {
@@ -107,8 +104,7 @@ void read_rope(ModelConfig& config, const Json& source, const std::string& where
     }
     scaling.original_max_position = required_size(rope, "original_max_position_embeddings", 1 << 30, where);
   } else {
-    throw Unsupported("[{}] rope type \"{}\" is not supported; expected default, linear or llama3", where,
-                      type);
+    throw Unsupported("[{}] rope type \"{}\" is not supported; expected default, linear or llama3", where, type);
   }
 }
 
@@ -135,8 +131,8 @@ void read_sliding_window(ModelConfig& config, const Json& source, const std::str
     config.full_attention_layers = first_sliding - types->begin();
     const auto is_sliding = [](const Json& type) { return type == "sliding_attention"; };
     if (!std::all_of(first_sliding, types->end(), is_sliding)) {
-      throw Unsupported(
-          "[{}] key \"layer_types\": only full_attention followed by sliding_attention is supported", where);
+      throw Unsupported("[{}] key \"layer_types\": only full_attention followed by sliding_attention is supported",
+                        where);
     }
   }
   if (config.full_attention_layers == config.layers) config.sliding_window = 0;
@@ -171,19 +167,17 @@ ModelConfig model_config_from_json(const Json& source, const std::string& where)
                         ? config.heads
                         : optional_size(source, "num_key_value_heads", kv_default, 1 << 16, where);
   if (config.heads % config.kv_heads != 0) {
-    throw BadFile("[{}] {} attention heads cannot share {} key/value heads; expected a multiple", where,
-                  config.heads, config.kv_heads);
+    throw BadFile("[{}] {} attention heads cannot share {} key/value heads; expected a multiple", where, config.heads,
+                  config.kv_heads);
   }
   const std::int64_t even_share = config.hidden_size / config.heads;
-  const std::int64_t head_default =
-      config.family == Family::kQwen3 ? 128 : std::max<std::int64_t>(even_share, 1);
+  const std::int64_t head_default = config.family == Family::kQwen3 ? 128 : std::max<std::int64_t>(even_share, 1);
   config.head_dim = optional_size(source, "head_dim", head_default, 1 << 12, where);
   if (config.head_dim % 2 != 0) {
     throw BadFile("[{}] key \"head_dim\": expected an even number, got {}", where, config.head_dim);
   }
   config.max_position = optional_size(source, "max_position_embeddings", 2048, 1 << 30, where);
-  config.rms_norm_eps =
-      positive(json_get_or<double>(source, "rms_norm_eps", 1e-6, where), "rms_norm_eps", where);
+  config.rms_norm_eps = positive(json_get_or<double>(source, "rms_norm_eps", 1e-6, where), "rms_norm_eps", where);
   config.tie_word_embeddings = json_get_or<bool>(source, "tie_word_embeddings", false, where);
   config.qk_norm = config.family == Family::kQwen3;
   if (config.family == Family::kLlama || config.family == Family::kQwen3) {

@@ -11,13 +11,18 @@ struct Size {
 
 Size linear_size(const ModelConfig& c, Slot slot) {
   switch (slot) {
-    case Slot::kQ: return {c.hidden_size, c.q_size()};
+    case Slot::kQ:
+      return {c.hidden_size, c.q_size()};
     case Slot::kK:
-    case Slot::kV: return {c.hidden_size, c.kv_size()};
-    case Slot::kO: return {c.q_size(), c.hidden_size};
+    case Slot::kV:
+      return {c.hidden_size, c.kv_size()};
+    case Slot::kO:
+      return {c.q_size(), c.hidden_size};
     case Slot::kGate:
-    case Slot::kUp: return {c.hidden_size, c.intermediate_size};
-    case Slot::kDown: return {c.intermediate_size, c.hidden_size};
+    case Slot::kUp:
+      return {c.hidden_size, c.intermediate_size};
+    case Slot::kDown:
+      return {c.intermediate_size, c.hidden_size};
   }
   return {};
 }
@@ -45,7 +50,8 @@ Work necessary_work(const ModelConfig& config, const LoraRanks& ranks, bool full
   for (const auto& block : ranks) {
     for (int slot = 0; slot < kSlots; ++slot) {
       const Size size = linear_size(config, static_cast<Slot>(slot));
-      const double pair = 2.0 * tokens * static_cast<double>(block[static_cast<std::size_t>(slot)] * (size.inputs + size.outputs));
+      const double pair =
+          2.0 * tokens * static_cast<double>(block[static_cast<std::size_t>(slot)] * (size.inputs + size.outputs));
       work.forward += pair;
       work.backward += 2 * pair;
     }

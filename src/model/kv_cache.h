@@ -10,8 +10,8 @@
 namespace attune {
 
 struct KvCache {
-  std::vector<TensorView> keys, values;   // per block [capacity, K, D] act
-  std::int64_t length = 0;                // tokens held
+  std::vector<TensorView> keys, values;  // per block [capacity, K, D] act
+  std::int64_t length = 0;               // tokens held
   std::int64_t capacity = 0;
 };
 

@@ -11,8 +11,8 @@ namespace {
 
 // Gradients of y = W x + bias + LoRA for the tokens from `begin` on: to x (overwritten or accumulated), to the pair, and
 // to the base when it trains. Sums over tokens are made in blocks of kGradientRows, however the caller cuts its chunks.
-void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, TensorView hidden, const Linear& layer,
-                      const PassNoise& noise, const Activations& activations, std::int64_t begin) {
+void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, TensorView hidden,
+                      const Linear& layer, const PassNoise& noise, const Activations& activations, std::int64_t begin) {
   linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
   for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
     const TensorView dy_rows = dy.slice_rows(first, count), x_rows = x.slice_rows(first, count);
@@ -24,11 +24,11 @@ void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorVie
   });
 }
 
-void norm_gradients(TensorView dx, GradientMode mode, TensorView dweight, TensorView dout, TensorView x, TensorView weight,
-                    TensorView inv_rms) {
+void norm_gradients(TensorView dx, GradientMode mode, TensorView dweight, TensorView dout, TensorView x,
+                    TensorView weight, TensorView inv_rms) {
   for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
-    rms_norm_backward(dx.slice_rows(first, count), mode, dweight, dout.slice_rows(first, count), x.slice_rows(first, count),
-                      weight, inv_rms.slice_rows(first, count));
+    rms_norm_backward(dx.slice_rows(first, count), mode, dweight, dout.slice_rows(first, count),
+                      x.slice_rows(first, count), weight, inv_rms.slice_rows(first, count));
   });
 }
 
@@ -44,8 +44,10 @@ struct BlockGradients {
   const Block& block() const { return model.blocks[static_cast<std::size_t>(index)]; }
   Keep keep() const { return activations.keep[static_cast<std::size_t>(index)]; }
   TensorView part(TensorView buffer) const { return first_tokens(buffer, input.ids.rows()); }
-  void gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, Slot slot, std::int64_t begin = 0) const {
-    linear_gradients(dx, mode, dy, x, b.hidden[static_cast<std::size_t>(slot)], block()[slot], noise, activations, begin);
+  void gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, Slot slot,
+                 std::int64_t begin = 0) const {
+    linear_gradients(dx, mode, dy, x, b.hidden[static_cast<std::size_t>(slot)], block()[slot], noise, activations,
+                     begin);
   }
 };
 
@@ -55,15 +57,16 @@ void mlp_backward(const BlockGradients& g, TensorView dresidual) {
   for_row_blocks(dresidual.rows(), g.activations.mlp_rows, [&](std::int64_t begin, std::int64_t count) {
     recompute_mlp(g.model, g.index, g.noise, g.keep(), begin, count, b, g.activations);
     const auto part = [&](TensorView buffer) { return chunk_of(buffer, begin, count); };
-    const TensorView gate = part(b.gate), up = part(b.up), mlp_in = part(b.mlp_in), dout = dresidual.slice_rows(begin, count);
+    const TensorView gate = part(b.gate), up = part(b.up), mlp_in = part(b.mlp_in),
+                     dout = dresidual.slice_rows(begin, count);
     const TensorView dinner = part(g.activations.dinner), dmlp_in = part(g.activations.dmlp_in);
     // gate and up are read for the last time by swiglu_backward, so their gradients take their place.
     g.gradients(dinner, GradientMode::kOverwrite, dout, part(b.inner), Slot::kDown, begin);
     swiglu_backward(gate, dinner, dinner, gate, up);
     g.gradients(dmlp_in, GradientMode::kOverwrite, gate, mlp_in, Slot::kGate, begin);
     g.gradients(dmlp_in, GradientMode::kAccumulate, dinner, mlp_in, Slot::kUp, begin);
-    norm_gradients(dout, GradientMode::kAccumulate, g.block().mlp_norm.dweight, dmlp_in, b.middle.slice_rows(begin, count),
-                   g.block().mlp_norm.weight, part(b.inv_rms_2));
+    norm_gradients(dout, GradientMode::kAccumulate, g.block().mlp_norm.dweight, dmlp_in,
+                   b.middle.slice_rows(begin, count), g.block().mlp_norm.weight, part(b.inv_rms_2));
   });
 }
 
@@ -76,12 +79,12 @@ void attention_side_backward(const BlockGradients& g, TensorView dresidual) {
   const TensorView dattention = g.part(g.activations.dattention), dattention_in = g.part(g.activations.dattention_in);
   const TensorView dq = g.part(g.activations.dq), dk = g.part(g.activations.dk), dv = g.part(g.activations.dv);
   g.gradients(dattention, GradientMode::kOverwrite, dresidual, b.attention_out, Slot::kO);
-  attention_backward(by_head(dq, c.heads, c.head_dim), by_head(dk, c.kv_heads, c.head_dim), by_head(dv, c.kv_heads, c.head_dim),
-                     by_head(dattention, c.heads, c.head_dim), by_head(b.q, c.heads, c.head_dim),
-                     by_head(b.k, c.kv_heads, c.head_dim), by_head(b.v, c.kv_heads, c.head_dim),
-                     by_head(b.attention_out, c.heads, c.head_dim), reshaped(b.log_sum_exp, {c.heads, tokens}),
-                     reshaped(g.part(g.activations.delta), {c.heads, tokens}), g.input.sequence_starts,
-                     attention_params(c, g.index));
+  attention_backward(
+      by_head(dq, c.heads, c.head_dim), by_head(dk, c.kv_heads, c.head_dim), by_head(dv, c.kv_heads, c.head_dim),
+      by_head(dattention, c.heads, c.head_dim), by_head(b.q, c.heads, c.head_dim), by_head(b.k, c.kv_heads, c.head_dim),
+      by_head(b.v, c.kv_heads, c.head_dim), by_head(b.attention_out, c.heads, c.head_dim),
+      reshaped(b.log_sum_exp, {c.heads, tokens}), reshaped(g.part(g.activations.delta), {c.heads, tokens}),
+      g.input.sequence_starts, attention_params(c, g.index));
   rope_backward(by_head(dq, c.heads, c.head_dim), g.input.positions, g.activations.cosines, g.activations.sines);
   rope_backward(by_head(dk, c.kv_heads, c.head_dim), g.input.positions, g.activations.cosines, g.activations.sines);
   if (c.qk_norm) {
@@ -95,7 +98,8 @@ void attention_side_backward(const BlockGradients& g, TensorView dresidual) {
   }
   const TensorView attention_in = b.attention_in_again;
   if (g.keep() != Keep::kAll) {
-    rms_norm_forward(attention_in, b.inv_rms_1, b.input, block.attention_norm.weight, static_cast<float>(c.rms_norm_eps));
+    rms_norm_forward(attention_in, b.inv_rms_1, b.input, block.attention_norm.weight,
+                     static_cast<float>(c.rms_norm_eps));
   }
   g.gradients(dattention_in, GradientMode::kOverwrite, dq, attention_in, Slot::kQ);
   g.gradients(dattention_in, GradientMode::kAccumulate, dk, attention_in, Slot::kK);
@@ -109,8 +113,9 @@ void attention_side_backward(const BlockGradients& g, TensorView dresidual) {
 void backward(const Model& model, const PassInput& input, const PassNoise& noise, const Activations& activations) {
   const std::int64_t tokens = input.ids.rows();
   const TensorView dresidual = first_tokens(activations.dresidual, tokens);
-  norm_gradients(dresidual, GradientMode::kOverwrite, model.final_norm.dweight, first_tokens(activations.dnormed, tokens),
-                 first_tokens(activations.output, tokens), model.final_norm.weight, first_tokens(activations.inv_rms, tokens));
+  norm_gradients(dresidual, GradientMode::kOverwrite, model.final_norm.dweight,
+                 first_tokens(activations.dnormed, tokens), first_tokens(activations.output, tokens),
+                 model.final_norm.weight, first_tokens(activations.inv_rms, tokens));
   for (std::size_t i = model.blocks.size(); i-- > 0;) {
     const auto index = static_cast<std::int64_t>(i);
     const BlockBuffers<TensorView> buffers = first_tokens(activations.backward[i], tokens);
@@ -136,10 +141,9 @@ HeadLoss loss_and_gradients(const Model& model, const PassInput& input, TensorVi
     std::memcpy(base.x.data, activations.normed.data, base.x.bytes());
   }
   forward(model, input, noise, activations);
-  const HeadLoss loss =
-      head_loss_backward(first_tokens(activations.dnormed, tokens), model.head.dweight,
-                         first_tokens(activations.normed, tokens), model.head.weight, targets,
-                         head_scratch(activations, true), base);
+  const HeadLoss loss = head_loss_backward(first_tokens(activations.dnormed, tokens), model.head.dweight,
+                                           first_tokens(activations.normed, tokens), model.head.weight, targets,
+                                           head_scratch(activations, true), base);
   backward(model, input, noise, activations);
   return loss;
 }

@@ -44,8 +44,9 @@ struct BlockPass {
     linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
     if (!adapted) return;
     for_row_blocks(x.rows(), lora_rows(layer.lora, x.rows()), [&](std::int64_t first, std::int64_t count) {
-      lora_forward(y.slice_rows(first, count), hidden(slot, begin, x.rows()).slice_rows(first, count), x.slice_rows(first, count), layer.lora.a,
-                   layer.lora.b, lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
+      lora_forward(y.slice_rows(first, count), hidden(slot, begin, x.rows()).slice_rows(first, count),
+                   x.slice_rows(first, count), layer.lora.a, layer.lora.b,
+                   lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
     });
   }
   // The hidden product alone.
@@ -58,7 +59,9 @@ struct BlockPass {
     });
   }
   bool drops(const LoraPair& pair) const { return noise.training && pair.dropout > 0; }
-  std::int64_t lora_rows(const LoraPair& pair, std::int64_t tokens) const { return drops(pair) ? kGradientRows : tokens; }
+  std::int64_t lora_rows(const LoraPair& pair, std::int64_t tokens) const {
+    return drops(pair) ? kGradientRows : tokens;
+  }
 };
 
 // Appends the new keys and values and attends to everything the cache then holds.
@@ -98,7 +101,8 @@ void add_neftune_noise(TensorView x, const PassInput& input, const PassNoise& no
 }  // namespace
 
 LoraParams lora_params(const LoraPair& pair, const PassNoise& noise, std::int64_t first, std::int64_t columns) {
-  return {pair.scale, noise.training ? pair.dropout : 0.0f,
+  return {pair.scale,
+          noise.training ? pair.dropout : 0.0f,
           {noise.seed, noise.pass << 20 | pair.stream, static_cast<std::uint64_t>(first * columns)}};
 }
 
@@ -156,7 +160,8 @@ void mlp_inner(const BlockPass& pass, TensorView middle, Keep keep, std::int64_t
   const BlockBuffers<TensorView>& b = pass.buffers;
   const auto part = [&](TensorView buffer) { return chunk_of(buffer, begin, count); };
   if (keep == Keep::kAll) return;
-  rms_norm_forward(part(b.mlp_in), part(b.inv_rms_2), middle.slice_rows(begin, count), pass.block().mlp_norm.weight, pass.eps());
+  rms_norm_forward(part(b.mlp_in), part(b.inv_rms_2), middle.slice_rows(begin, count), pass.block().mlp_norm.weight,
+                   pass.eps());
   if (keep > Keep::kProducts) {
     pass.project(part(b.gate), part(b.mlp_in), Slot::kGate, begin);
     pass.project(part(b.up), part(b.mlp_in), Slot::kUp, begin);
@@ -174,14 +179,15 @@ void block_forward(const BlockPass& pass, const PassInput& input, TensorView out
   for_row_blocks(output.rows(), pass.activations.mlp_rows, [&](std::int64_t begin, std::int64_t count) {
     mlp_inner(pass, middle, Keep::kInput, begin, count);
     copy(output.slice_rows(begin, count), middle.slice_rows(begin, count));
-    pass.project(output.slice_rows(begin, count), chunk_of(b.inner, begin, count), Slot::kDown, begin, GradientMode::kAccumulate);
+    pass.project(output.slice_rows(begin, count), chunk_of(b.inner, begin, count), Slot::kDown, begin,
+                 GradientMode::kAccumulate);
   });
 }
 
 }  // namespace
 
-void recompute_attention(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise, Keep keep,
-                         const BlockBuffers<TensorView>& buffers, const Activations& activations) {
+void recompute_attention(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise,
+                         Keep keep, const BlockBuffers<TensorView>& buffers, const Activations& activations) {
   const BlockPass pass{model, index, noise, buffers, activations};
   if (keep > Keep::kAttention) project_attention(pass, input);
   if (keep > Keep::kContext) attend(pass, input, nullptr);

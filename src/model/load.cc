@@ -78,8 +78,8 @@ TensorView stored_view(const CheckpointTensor& entry, const Rows& rows, const Ar
   return view;
 }
 
-void load_tensor(Model& model, const Checkpoint& checkpoint, const CheckpointTensor& entry,
-                 Quantization quantization, const Rows& rows, const Arena& arena) {
+void load_tensor(Model& model, const Checkpoint& checkpoint, const CheckpointTensor& entry, Quantization quantization,
+                 const Rows& rows, const Arena& arena) {
   const ModelTensor& tensor = entry.tensor;
   switch (tensor.role) {
     case TensorRole::kEmbedding:
@@ -190,7 +190,8 @@ Model load_model(const fs::path& model_folder, Quantization quantization,
     if (converted(entry)) {
       checkpoint.folder.release(*entry.stored);
       if (to.streams(entry)) give_back(arena.span());
-    } else if (entry.tensor.role == TensorRole::kEmbedding && streaming.embedding && !model.config.tie_word_embeddings) {
+    } else if (entry.tensor.role == TensorRole::kEmbedding && streaming.embedding &&
+               !model.config.tie_word_embeddings) {
       model.stream.set_embedding(entry.stored->bytes);
     } else if (to.streams(entry)) {
       stream_from_files(model.stream, entry);

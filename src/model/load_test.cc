@@ -63,9 +63,7 @@ std::vector<float> all_values(const WeightMatrix& weight) {
   decode_rows({values.data(), DType::kF32, {weight.rows, weight.columns}}, weight, 0);
   return values;
 }
-std::vector<float> floats_of(const TensorView& view) {
-  return {view.as<float>(), view.as<float>() + view.elements()};
-}
+std::vector<float> floats_of(const TensorView& view) { return {view.as<float>(), view.as<float>() + view.elements()}; }
 
 TEST(ModelConfig, ReadsEveryFamilyInOldAndNewForm) {
   const ModelConfig llama2 = load_model_config(kGolden / "llama2/model");
@@ -112,15 +110,13 @@ TEST(ModelConfig, SlidingWindowOfQwen) {
   EXPECT_EQ(parse(config).sliding_window, 8);
   EXPECT_EQ(parse(config).full_attention_layers, 1);
   config["layer_types"] = {"sliding_attention", "full_attention"};
-  EXPECT_EQ(
-      config_error(config),
-      "[config.json] key \"layer_types\": only full_attention followed by sliding_attention is supported");
+  EXPECT_EQ(config_error(config),
+            "[config.json] key \"layer_types\": only full_attention followed by sliding_attention is supported");
 }
 
 TEST(ModelConfig, SlidingWindowOfMistralIsOffOnlyWhenNull) {
   EXPECT_EQ(parse(changed("mistral/model", "sliding_window", nullptr)).sliding_window, 0);
-  EXPECT_EQ(parse(changed("mistral/model", "sliding_window", Json(Json::value_t::discarded))).sliding_window,
-            4096);
+  EXPECT_EQ(parse(changed("mistral/model", "sliding_window", Json(Json::value_t::discarded))).sliding_window, 4096);
 }
 
 TEST(ModelConfig, RefusesWhatItDoesNotCompute) {
@@ -152,8 +148,7 @@ TEST(ModelConfig, RefusesWrongTypesAndNumbers) {
 }
 
 TEST(LoadModel, MapsPlainWeightsAndWidensNorms) {
-  for (const char* const name :
-       {"llama2/model", "llama3/model", "mistral/model_bf16", "qwen2/model", "qwen3/model"}) {
+  for (const char* const name : {"llama2/model", "llama3/model", "mistral/model_bf16", "qwen2/model", "qwen3/model"}) {
     SCOPED_TRACE(name);
     Model model = load_model(kGolden / name, Quantization::kNone);
     const SafetensorsFolder folder(kGolden / name);
@@ -181,8 +176,7 @@ TEST(LoadModel, MapsPlainWeightsAndWidensNorms) {
         got = floats_of(norm_of(model, tensor).weight);
       }
       ASSERT_EQ(std::ssize(got), expected.elements());
-      for (std::int64_t i = 0; i < expected.elements(); ++i)
-        ASSERT_EQ(got[static_cast<std::size_t>(i)], value(i));
+      for (std::int64_t i = 0; i < expected.elements(); ++i) ASSERT_EQ(got[static_cast<std::size_t>(i)], value(i));
     }
     EXPECT_EQ(parameter_count(model.config), elements);
     if (model.config.tie_word_embeddings) {
@@ -206,8 +200,7 @@ TEST(LoadModel, QuantizesToTheBytesOfBitsandbytes) {
       ASSERT_EQ(b.format, WeightFormat::kNF4);
       const std::int64_t elements = a.rows * a.columns;
       EXPECT_EQ(std::memcmp(a.data, b.data, static_cast<std::size_t>(nf4_code_bytes(elements))), 0);
-      EXPECT_EQ(std::memcmp(a.absmax_codes, b.absmax_codes, static_cast<std::size_t>(nf4_blocks(elements))),
-                0);
+      EXPECT_EQ(std::memcmp(a.absmax_codes, b.absmax_codes, static_cast<std::size_t>(nf4_blocks(elements))), 0);
       EXPECT_NEAR(a.nested_offset, b.nested_offset, 1e-6f * b.nested_offset);
     }
   }
@@ -303,8 +296,7 @@ TEST(BadModel, MissingFolderConfigOrWeights) {
                         "Hugging Face folder with safetensors weights",
                         folder.string()));
   fs::remove(folder / "config.json");
-  EXPECT_EQ(load_error(folder),
-            fmt::format("[{}] no such file; check the path", (folder / "config.json").string()));
+  EXPECT_EQ(load_error(folder), fmt::format("[{}] no such file; check the path", (folder / "config.json").string()));
 }
 
 TEST(BadModel, ShapeMismatchNamesTensorAndShapes) {
@@ -345,17 +337,13 @@ TEST(BadModel, MissingShard) {
 TEST(BadModel, OtherQuantizationMethodsAreRefused) {
   const Scratch scratch;
   const fs::path folder = scratch.copy_of("llama2/model");
-  edit_json(folder / "config.json", [](Json& config) {
-    config["quantization_config"] = {{"quant_method", "gptq"}};
-  });
+  edit_json(folder / "config.json", [](Json& config) { config["quantization_config"] = {{"quant_method", "gptq"}}; });
   const std::string where = fmt::format("[{}] ", (folder / "config.json").string());
-  EXPECT_EQ(load_error(folder),
-            where + "weights quantized by \"gptq\" are not supported; use the unquantized model");
+  EXPECT_EQ(load_error(folder), where + "weights quantized by \"gptq\" are not supported; use the unquantized model");
   edit_json(folder / "config.json", [](Json& config) {
     config["quantization_config"] = {{"quant_method", "bitsandbytes"}, {"load_in_8bit", true}};
   });
-  EXPECT_EQ(load_error(folder),
-            where + "of bitsandbytes' types only nf4 is supported; use the unquantized model");
+  EXPECT_EQ(load_error(folder), where + "of bitsandbytes' types only nf4 is supported; use the unquantized model");
   EXPECT_EQ(load_error(kGolden / "llama3/model_bnb_nf4", Quantization::kInt8),
             fmt::format("[{}] is stored as nf4; int8 needs the unquantized model",
                         (kGolden / "llama3/model_bnb_nf4").string()));

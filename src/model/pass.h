@@ -13,18 +13,18 @@ namespace attune {
 
 // The tokens of a pass: sequences laid end to end without padding between them.
 struct PassInput {
-  TensorView ids;                               // [N] i32
-  TensorView positions;                         // [N] i32, restarting at every sequence
-  std::span<const std::int32_t> sequence_starts;   // first token of each sequence, then N
-  bool base_only = false;                       // as if no adapter were attached; forward only
+  TensorView ids;                                 // [N] i32
+  TensorView positions;                           // [N] i32, restarting at every sequence
+  std::span<const std::int32_t> sequence_starts;  // first token of each sequence, then N
+  bool base_only = false;                         // as if no adapter were attached; forward only
 };
 
 // Randomness of a training pass; the same values in forward and backward. Off in evaluation.
 struct PassNoise {
   bool training = false;
   std::uint64_t seed = 0;
-  std::uint64_t pass = 0;                       // counts passes, so that each draws new masks
-  double neftune_alpha = 0;                     // 0: off
+  std::uint64_t pass = 0;    // counts passes, so that each draws new masks
+  double neftune_alpha = 0;  // 0: off
 };
 
 // Runs the blocks and the final norm; activations.normed holds the result. With a cache (one sequence, no backward),

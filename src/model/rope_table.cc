@@ -18,8 +18,8 @@ float inverse_frequency(std::int64_t i, const ModelConfig& config) {
   const auto original = static_cast<double>(scaling.original_max_position);
   if (wavelength < original / scaling.high_freq_factor) return plain;
   if (wavelength > original / scaling.low_freq_factor) return static_cast<float>(plain / scaling.factor);
-  const double smooth = (original / wavelength - scaling.low_freq_factor) /
-                        (scaling.high_freq_factor - scaling.low_freq_factor);
+  const double smooth =
+      (original / wavelength - scaling.low_freq_factor) / (scaling.high_freq_factor - scaling.low_freq_factor);
   return static_cast<float>((1 - smooth) * plain / scaling.factor + smooth * plain);
 }
 

@@ -10,8 +10,7 @@ namespace {
 Json generation_config(const Json& source) {
   Json generation = {{"_from_model_config", true}};
   for (const char* const key : {"bos_token_id", "eos_token_id", "pad_token_id"}) {
-    if (const auto found = source.find(key); found != source.end() && !found->is_null())
-      generation[key] = *found;
+    if (const auto found = source.find(key); found != source.end() && !found->is_null()) generation[key] = *found;
   }
   return generation;
 }

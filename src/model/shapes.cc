@@ -1,8 +1,8 @@
 #include "model/shapes.h"
 
-#include <cstring>
-
 #include <fmt/ranges.h>
+
+#include <cstring>
 
 #include "base/error.h"
 #include "base/nearest.h"
@@ -50,12 +50,12 @@ void fill_random_bf16(TensorView view, std::uint64_t seed, std::uint64_t stream)
 #pragma omp parallel for schedule(static)
   for (std::int64_t i = 0; i < count; ++i) {
     const float uniform = static_cast<float>(values[i].bits) / 65536.0f - 0.5f;
-    values[i] = to_bf16(uniform * kDeviation * 3.4641f);   // a uniform's deviation is its width / sqrt(12)
+    values[i] = to_bf16(uniform * kDeviation * 3.4641f);  // a uniform's deviation is its width / sqrt(12)
   }
 }
 
-WeightMatrix random_linear(const ModelTensor& tensor, Quantization quantization, const WeightRows& rows, const Arena& arena,
-                           std::uint64_t seed, std::uint64_t stream) {
+WeightMatrix random_linear(const ModelTensor& tensor, Quantization quantization, const WeightRows& rows,
+                           const Arena& arena, std::uint64_t seed, std::uint64_t stream) {
   WeightMatrix weight{.rows = tensor.shape[0], .columns = tensor.shape[1], .data = arena.view(rows.values).data};
   const TensorView values = arena.view(rows.values);
   if (quantization == Quantization::kNone) {
@@ -67,13 +67,13 @@ WeightMatrix random_linear(const ModelTensor& tensor, Quantization quantization,
   if (quantization == Quantization::kInt8) {
     weight.format = WeightFormat::kInt8;
     float* const scales = arena.view(rows.scales).as<float>();
-    std::fill(scales, scales + weight.rows, kDeviation / 74.0f);   // codes are uniform over -128..127
+    std::fill(scales, scales + weight.rows, kDeviation / 74.0f);  // codes are uniform over -128..127
     weight.row_scales = scales;
     return weight;
   }
   weight.format = WeightFormat::kNF4;
   const TensorView codes = arena.view(rows.scales), nested = arena.view(rows.nested_absmax);
-  std::memset(codes.data, 0, codes.bytes());   // every block's scale is the offset
+  std::memset(codes.data, 0, codes.bytes());  // every block's scale is the offset
   std::fill(nested.as<float>(), nested.as<float>() + nested.elements(), 0.0f);
   weight.absmax_codes = codes.as<std::uint8_t>();
   weight.nested_absmax = nested.as<float>();
@@ -110,7 +110,8 @@ ModelConfig shape_config(const std::string& name) {
     return c;
   }
   const auto names = shape_names();
-  throw UserError("[--shape] there is no shape \"{}\"{}; known: {}", name, did_you_mean(name, names), fmt::join(names, ", "));
+  throw UserError("[--shape] there is no shape \"{}\"{}; known: {}", name, did_you_mean(name, names),
+                  fmt::join(names, ", "));
 }
 
 Model make_random_model(const ModelConfig& config, Quantization quantization, std::uint64_t seed,
@@ -119,7 +120,8 @@ Model make_random_model(const ModelConfig& config, Quantization quantization, st
   // One arena for what stays in memory, then one for the embedding on disk, then one for each block on disk.
   const auto arena_of = [&](const ModelTensor& tensor) -> std::size_t {
     if (tensor.role == TensorRole::kEmbedding && streaming.embedding && !config.tie_word_embeddings) return 1;
-    if (tensor.role == TensorRole::kLinear && tensor.layer < streaming.blocks) return 2 + static_cast<std::size_t>(tensor.layer);
+    if (tensor.role == TensorRole::kLinear && tensor.layer < streaming.blocks)
+      return 2 + static_cast<std::size_t>(tensor.layer);
     return 0;
   };
   std::vector<MemoryPlan> plans(2 + static_cast<std::size_t>(streaming.blocks));
@@ -163,7 +165,9 @@ Model make_random_model(const ModelConfig& config, Quantization quantization, st
     if (arena_of(tensor) > 0) give_back(arena.span());
   }
   if (config.tie_word_embeddings) {
-    model.head.weight = {.format = WeightFormat::kBF16, .rows = config.vocab_size, .columns = config.hidden_size,
+    model.head.weight = {.format = WeightFormat::kBF16,
+                         .rows = config.vocab_size,
+                         .columns = config.hidden_size,
                          .data = model.embedding.data};
   }
   model.storage = arenas;

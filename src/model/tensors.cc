@@ -44,8 +44,7 @@ bool has_bias(const ModelConfig& config, Slot slot) {
 
 std::vector<ModelTensor> model_tensors(const ModelConfig& config) {
   std::vector<ModelTensor> tensors;
-  const auto add = [&](std::string name, Shape shape, TensorRole role, std::int64_t layer = -1,
-                       Slot slot = Slot::kQ) {
+  const auto add = [&](std::string name, Shape shape, TensorRole role, std::int64_t layer = -1, Slot slot = Slot::kQ) {
     tensors.push_back({std::move(name), shape, role, layer, slot});
   };
   const std::int64_t hidden = config.hidden_size;

@@ -11,17 +11,7 @@
 
 namespace attune {
 
-enum class TensorRole {
-  kEmbedding,
-  kLinear,
-  kBias,
-  kQNorm,
-  kKNorm,
-  kAttentionNorm,
-  kMlpNorm,
-  kFinalNorm,
-  kHead
-};
+enum class TensorRole { kEmbedding, kLinear, kBias, kQNorm, kKNorm, kAttentionNorm, kMlpNorm, kFinalNorm, kHead };
 
 struct ModelTensor {
   std::string name;  // "model.layers.0.self_attn.q_proj.weight"

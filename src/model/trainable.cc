@@ -11,8 +11,7 @@ namespace {
 
 // The matrix over f32 values that are ours, and back.
 WeightMatrix matrix_of(const TensorView& values) {
-  return {
-      .format = WeightFormat::kF32, .rows = values.rows(), .columns = values.columns(), .data = values.data};
+  return {.format = WeightFormat::kF32, .rows = values.rows(), .columns = values.columns(), .data = values.data};
 }
 TensorView values_of(const WeightMatrix& weight) {
   return {const_cast<void*>(weight.data), DType::kF32, {weight.rows, weight.columns}};
@@ -69,16 +68,14 @@ Model make_model(const ModelConfig& config, const std::vector<ModelTensor>& tens
 Model load_trainable_model(const fs::path& model_folder) {
   const Checkpoint checkpoint = open_checkpoint(model_folder);
   if (checkpoint.quantized) {
-    throw Unsupported("[{}] is stored as nf4; training all weights needs the unquantized model",
-                      model_folder.string());
+    throw Unsupported("[{}] is stored as nf4; training all weights needs the unquantized model", model_folder.string());
   }
   std::size_t next = 0;
-  return make_model(checkpoint.config, model_tensors(checkpoint.config),
-                    [&](const ModelTensor&, TensorView value) {
-                      const StoredTensor& stored = *checkpoint.tensors[next++].stored;
-                      read_as_f32(value, stored);
-                      checkpoint.folder.release(stored);
-                    });
+  return make_model(checkpoint.config, model_tensors(checkpoint.config), [&](const ModelTensor&, TensorView value) {
+    const StoredTensor& stored = *checkpoint.tensors[next++].stored;
+    read_as_f32(value, stored);
+    checkpoint.folder.release(stored);
+  });
 }
 
 Model make_trainable_model(const ModelConfig& config, std::uint64_t seed) {

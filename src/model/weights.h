@@ -20,31 +20,31 @@ namespace attune {
 struct LoraPair {
   std::int64_t rank = 0;
   float scale = 0.0f, dropout = 0.0f;
-  TensorView a, b;      // [R, inputs], [outputs, R] f32: what the optimizer updates
-  TensorView da, db;    // their gradients, f32; empty when the adapter is not trained
+  TensorView a, b;           // [R, inputs], [outputs, R] f32: what the optimizer updates
+  TensorView da, db;         // their gradients, f32; empty when the adapter is not trained
   std::uint64_t stream = 0;  // names this pair's dropout masks
 };
 
 struct Linear {
-  WeightMatrix weight;   // [outputs, inputs]
-  TensorView bias;       // [outputs] f32, or empty
+  WeightMatrix weight;  // [outputs, inputs]
+  TensorView bias;      // [outputs] f32, or empty
   LoraPair lora;
-  TensorView dweight;    // [outputs, inputs] f32 when the base itself is trained (weight.format is kF32 then)
+  TensorView dweight;  // [outputs, inputs] f32 when the base itself is trained (weight.format is kF32 then)
   TensorView dbias;
 };
 
 struct Norm {
-  TensorView weight;     // [C] f32
-  TensorView dweight;    // [C] f32 or empty
+  TensorView weight;   // [C] f32
+  TensorView dweight;  // [C] f32 or empty
 };
 
 // The seven linears of a block in PEFT's order of names.
 enum class Slot { kQ, kK, kV, kO, kGate, kUp, kDown };
 inline constexpr int kSlots = 7;
-std::string_view module_name(Slot slot);   // "self_attn.q_proj", ..., "mlp.down_proj"
+std::string_view module_name(Slot slot);  // "self_attn.q_proj", ..., "mlp.down_proj"
 
 struct Block {
-  Norm attention_norm, mlp_norm, q_norm, k_norm;   // q_norm, k_norm: empty unless config.qk_norm
+  Norm attention_norm, mlp_norm, q_norm, k_norm;  // q_norm, k_norm: empty unless config.qk_norm
   std::array<Linear, kSlots> linears;
   Linear& operator[](Slot slot) { return linears[static_cast<std::size_t>(slot)]; }
   const Linear& operator[](Slot slot) const { return linears[static_cast<std::size_t>(slot)]; }
@@ -56,13 +56,13 @@ enum class Quantization : std::uint8_t { kNone, kNF4, kInt8 };
 // loading, or the mapped files themselves. Movable; const while a pass runs.
 struct Model {
   ModelConfig config;
-  TensorView embedding, dembedding;      // [V, C] f32, bf16 or f16; gradient f32 or empty
+  TensorView embedding, dembedding;  // [V, C] f32, bf16 or f16; gradient f32 or empty
   std::vector<Block> blocks;
   Norm final_norm;
-  Linear head;                           // weight aliases embedding when tied; never quantized, never LoRA
-  std::shared_ptr<void> storage;         // keeps the bytes alive
-  std::size_t weight_bytes = 0;          // bytes of the weights as held, in memory or on disk
-  WeightStream stream;                   // those on disk
+  Linear head;                    // weight aliases embedding when tied; never quantized, never LoRA
+  std::shared_ptr<void> storage;  // keeps the bytes alive
+  std::size_t weight_bytes = 0;   // bytes of the weights as held, in memory or on disk
+  WeightStream stream;            // those on disk
 };
 
 // Adds a row per tensor of a frozen model to a plan, named after the tensors, as load_model holds them; `stored` is the
@@ -79,7 +79,8 @@ void plan_trainable_weights(MemoryPlan& plan, const ModelConfig& config);
 // a folder with no weights. `streaming` leaves weights on disk: in the model's own files where they are used as stored
 // there, else in a file without a name in streaming_folder().
 Model load_model(const fs::path& model_folder, Quantization quantization,
-                 const std::function<void(std::uint64_t, std::uint64_t)>& progress = {}, const Streaming& streaming = {});
+                 const std::function<void(std::uint64_t, std::uint64_t)>& progress = {},
+                 const Streaming& streaming = {});
 
 // The type of the weights in a folder: of the embedding in its files, or as config.json says where there are none.
 DType stored_type(const fs::path& model_folder, const ModelConfig& config);
@@ -101,7 +102,7 @@ struct NamedParameter {
   std::string name;
   TensorView value, gradient;
 };
-std::vector<NamedParameter> trainable_parameters(const Model& model);      // full training: every weight, tied ones once
+std::vector<NamedParameter> trainable_parameters(const Model& model);  // full training: every weight, tied ones once
 
 // Writes config.json, generation_config.json and model.safetensors (bf16 or f32) of a trainable model into an existing
 // folder; the caller adds tokenizer files. Atomic per file.

@@ -19,8 +19,7 @@ WeightRows plan_weight(MemoryPlan& plan, const ModelTensor& tensor, Quantization
     const std::int64_t blocks = nf4_blocks(elements);
     rows.values = plan.add(tensor.name, kKind, DType::kU8, {nf4_code_bytes(elements)});
     rows.scales = plan.add(tensor.name + ".absmax", kKind, DType::kU8, {blocks});
-    rows.nested_absmax =
-        plan.add(tensor.name + ".nested_absmax", kKind, DType::kF32, {nf4_nested_blocks(blocks)});
+    rows.nested_absmax = plan.add(tensor.name + ".nested_absmax", kKind, DType::kF32, {nf4_nested_blocks(blocks)});
   }
   return rows;
 }

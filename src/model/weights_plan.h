@@ -8,9 +8,8 @@ namespace attune {
 
 // Rows of one frozen tensor. Parts that a format does not have are invalid.
 struct WeightRows {
-  BufferId
-      values;  // [rows, columns] in the stored type, i8 codes, or NF4 codes [bytes]; f32 for norms and biases
-  BufferId scales;         // int8: f32 [rows]; NF4: u8 [blocks]
+  BufferId values;  // [rows, columns] in the stored type, i8 codes, or NF4 codes [bytes]; f32 for norms and biases
+  BufferId scales;  // int8: f32 [rows]; NF4: u8 [blocks]
   BufferId nested_absmax;  // NF4: f32
 };
 WeightRows plan_weight(MemoryPlan& plan, const ModelTensor& tensor, Quantization quantization, DType stored);

@@ -25,10 +25,9 @@ void adamw_range(float* parameter, const float* gradient, float* first, float* s
                  std::int64_t begin, std::int64_t end) {
   for_lanes(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
     const auto g = hn::Mul(load(d, gradient + i), hn::Set(d, f.gradient_scale));
-    const auto m =
-        hn::MulAdd(load(d, first + i), hn::Set(d, f.keep_first), hn::Mul(g, hn::Set(d, f.add_first)));
-    const auto v = hn::MulAdd(load(d, second + i), hn::Set(d, f.keep_second),
-                              hn::Mul(hn::Mul(g, g), hn::Set(d, f.add_second)));
+    const auto m = hn::MulAdd(load(d, first + i), hn::Set(d, f.keep_first), hn::Mul(g, hn::Set(d, f.add_first)));
+    const auto v =
+        hn::MulAdd(load(d, second + i), hn::Set(d, f.keep_second), hn::Mul(hn::Mul(g, g), hn::Set(d, f.add_second)));
     const auto denominator = hn::MulAdd(hn::Sqrt(v), hn::Set(d, f.root_correction), hn::Set(d, f.epsilon));
     const auto step = hn::Div(hn::Mul(m, hn::Set(d, f.step_size)), denominator);
     store(d, m, first + i);
@@ -91,8 +90,7 @@ void adamw_step(TensorView parameter, TensorView gradient, TensorView first_mome
   const AdamWFactors f = adamw_factors(params);
   parallel_ranges(parameter.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(adamw_range)
-    (parameter.as<float>(), gradient.as<float>(), first_moment.as<float>(), second_moment.as<float>(), f,
-     begin, end);
+    (parameter.as<float>(), gradient.as<float>(), first_moment.as<float>(), second_moment.as<float>(), f, begin, end);
   });
 }
 

@@ -9,8 +9,8 @@ namespace attune {
 
 struct AdamWParams {
   float learning_rate, beta1, beta2, epsilon, weight_decay;
-  std::int64_t step;        // 1 for the first update: the bias correction's exponent
-  float gradient_scale;     // multiplies the gradient first (1 / supervised tokens, and the clipping factor)
+  std::int64_t step;     // 1 for the first update: the bias correction's exponent
+  float gradient_scale;  // multiplies the gradient first (1 / supervised tokens, and the clipping factor)
 };
 
 // The same with everything that all elements share worked out:

@@ -11,8 +11,7 @@ TEST(AdamW, FollowsTorchFormula) {
     for (const std::int64_t count : {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 172, 4099}) {
       SCOPED_TRACE(count);
       const auto n = static_cast<std::size_t>(count);
-      Stored parameter(DType::kF32, {count}, random_normal(n, 1)),
-          first(DType::kF32, {count}, Doubles(n, 0.0));
+      Stored parameter(DType::kF32, {count}, random_normal(n, 1)), first(DType::kF32, {count}, Doubles(n, 0.0));
       Stored second(DType::kF32, {count}, Doubles(n, 0.0));
       reference::AdamWState want{parameter.values(), Doubles(n), Doubles(n)};
       // In f64 from the same f32 hyperparameters: 1 - 0.999f is not 0.001.
@@ -37,10 +36,8 @@ TEST(AdamW, FollowsTorchFormula) {
                          params.weight_decay, step);
       }
       expect_near(first.values(), want.first, DType::kF32, 3.0 * kSteps, largest(want.first), "first moment");
-      expect_near(second.values(), want.second, DType::kF32, 4.0 * kSteps, largest(want.second),
-                  "second moment");
-      expect_near(parameter.values(), want.parameter, DType::kF32, 4.0 * kSteps, largest(want.parameter),
-                  "parameter");
+      expect_near(second.values(), want.second, DType::kF32, 4.0 * kSteps, largest(want.second), "second moment");
+      expect_near(parameter.values(), want.parameter, DType::kF32, 4.0 * kSteps, largest(want.parameter), "parameter");
     }
   });
 }
@@ -60,9 +57,8 @@ TEST(AdamW, SumOfSquaresMatchesAndDoesNotDependOnThreads) {
 
 TEST(AdamW, StepCountsFromOne) {
   Stored x(DType::kF32, {4});
-  EXPECT_THROW(
-      adamw_step(x.view(), x.view(), x.view(), x.view(), {1e-3f, 0.9f, 0.999f, 1e-8f, 0.0f, 0, 1.0f}),
-      InternalError);
+  EXPECT_THROW(adamw_step(x.view(), x.view(), x.view(), x.view(), {1e-3f, 0.9f, 0.999f, 1e-8f, 0.0f, 0, 1.0f}),
+               InternalError);
 }
 
 }  // namespace

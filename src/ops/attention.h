@@ -23,8 +23,8 @@ void attention_forward(TensorView out, TensorView log_sum_exp, TensorView q, Ten
 
 // Overwrites dq [N, H, D], dk, dv [N, K, D] (act); none may alias an input. Inputs as in the forward pass, out and
 // log_sum_exp its results. `delta` [H, N] f32 is scratch. Results do not depend on the thread count.
-void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q,
-                        TensorView k, TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
+void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q, TensorView k,
+                        TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
                         std::span<const std::int32_t> sequence_starts, const AttentionParams& params);
 
 // One new token per sequence against a cache (generation). out, q [H, D]; cached keys and values [capacity,

@@ -66,8 +66,8 @@ HWY_INLINE void set_zero(float* x, std::int64_t count) {
 // Keys and values of tokens [begin, begin + count) as t.keys, t.keys_transposed (times the scale) and
 // t.values_transposed.
 template <typename T>
-void load_key_tile(const BackwardTiles& t, const T* k, const T* v, const AttentionShape& shape,
-                   std::int64_t key_head, std::int64_t begin, std::int64_t count, std::int64_t width) {
+void load_key_tile(const BackwardTiles& t, const T* k, const T* v, const AttentionShape& shape, std::int64_t key_head,
+                   std::int64_t begin, std::int64_t count, std::int64_t width) {
   const std::int64_t size = shape.head_size, key_row = shape.key_heads * size;
   const std::int64_t offset = begin * key_row + key_head * size;
   copy_rows(t.keys, width, v + offset, key_row, count, size, 1.0f);
@@ -98,8 +98,8 @@ HWY_INLINE Columns gradient_panel(const BackwardTiles& t, const AttentionShape& 
     return {0, 0};
   }
   const std::int64_t end = round_up_to_lanes(high);
-  multiply_panel(probabilities + low, kTile, {queries, width, 1}, t.keys_transposed + low, kTile, rows,
-                 end - low, shape.head_size, false);
+  multiply_panel(probabilities + low, kTile, {queries, width, 1}, t.keys_transposed + low, kTile, rows, end - low,
+                 shape.head_size, false);
   multiply_panel(dscores + low, kTile, {douts, width, 1}, t.values_transposed + low, kTile, rows, end - low,
                  shape.head_size, false);
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -111,8 +111,7 @@ HWY_INLINE Columns gradient_panel(const BackwardTiles& t, const AttentionShape& 
       hn::Store(e, d, p + c);
       hn::Store(hn::Mul(e, hn::Sub(hn::Load(d, ds + c), row_delta)), d, ds + c);
     }
-    const std::int64_t begin =
-        std::clamp<std::int64_t>(run.first_visible(token + r, shape.window) - tile, 0, kTile);
+    const std::int64_t begin = std::clamp<std::int64_t>(run.first_visible(token + r, shape.window) - tile, 0, kTile);
     const std::int64_t seen = std::clamp<std::int64_t>(token + r + 1 - tile, begin, std::max(begin, keys));
     set_zero(p, begin);
     set_zero(ds, begin);
@@ -146,8 +145,7 @@ void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Ru
   float *dk = t.first_sum, *dv = t.second_sum;
   set_zero(dk, keys * width);
   set_zero(dv, keys * width);
-  const std::int64_t last =
-      std::min(run.last, run.end - 1 + shape.window);  // queries beyond see none of the keys
+  const std::int64_t last = std::min(run.last, run.end - 1 + shape.window);  // queries beyond see none of the keys
   for (std::int64_t tile = run.begin; tile < last; tile += kTile) {
     const std::int64_t queries = std::min(kTile, last - tile);
     for (std::int64_t head = key_head * shape.group(); head < (key_head + 1) * shape.group(); ++head) {
@@ -157,8 +155,8 @@ void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Ru
       const float* log_sum_exp = g.log_sum_exp + head * shape.tokens;
       const float* delta = g.delta + head * shape.tokens;
       for (std::int64_t r = 0; r < queries; r += kPanel) {
-        gradient_panel(t, shape, run, t.queries + r * width, t.douts + r * width, log_sum_exp, delta,
-                       tile + r, r, std::min(kPanel, queries - r), run.begin, keys, width);
+        gradient_panel(t, shape, run, t.queries + r * width, t.douts + r * width, log_sum_exp, delta, tile + r, r,
+                       std::min(kPanel, queries - r), run.begin, keys, width);
       }
       for (std::int64_t c = 0; c < keys; c += kPanel) {
         const std::int64_t rows = std::min(kPanel, keys - c), token = run.begin + c;
@@ -167,10 +165,10 @@ void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Ru
         const std::int64_t high = std::min(queries, token + rows - 1 + shape.window - tile);
         if (low >= high) continue;
         const std::int64_t corner = low * kTile + c;
-        multiply_panel(dv + c * width, width, {t.probabilities + corner, 1, kTile}, t.douts + low * width,
-                       width, rows, width, high - low, true);
-        multiply_panel(dk + c * width, width, {t.dscores + corner, 1, kTile}, t.queries + low * width, width,
-                       rows, width, high - low, true);
+        multiply_panel(dv + c * width, width, {t.probabilities + corner, 1, kTile}, t.douts + low * width, width, rows,
+                       width, high - low, true);
+        multiply_panel(dk + c * width, width, {t.dscores + corner, 1, kTile}, t.queries + low * width, width, rows,
+                       width, high - low, true);
       }
       if constexpr (std::is_same_v<T, float>) {
         if (with_queries) add_query_gradients(t, g.dq.as<float>() + offset, query_row, queries, keys, size, width);
@@ -191,8 +189,8 @@ void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Ru
 
 // dq of the queries of one run in the heads [head_begin, head_end).
 template <typename T>
-void queries_run(const AttentionGradients& g, const AttentionShape& shape, const Run& run,
-                 std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
+void queries_run(const AttentionGradients& g, const AttentionShape& shape, const Run& run, std::int64_t key_head,
+                 std::int64_t head_begin, std::int64_t head_end) {
   const std::int64_t size = shape.head_size, width = round_up_to_lanes(size), queries = run.end - run.begin;
   const std::int64_t query_row = shape.query_heads * size, heads = head_end - head_begin;
   const BackwardTiles t = backward_tiles(width);
@@ -211,17 +209,17 @@ void queries_run(const AttentionGradients& g, const AttentionShape& shape, const
       const float* delta = g.delta + (head_begin + h) * shape.tokens;
       for (std::int64_t r = 0; r < queries; r += kPanel) {
         const std::int64_t rows = std::min(kPanel, queries - r), offset = (h * kTile + r) * width;
-        const Columns seen = gradient_panel(t, shape, run, t.queries + offset, t.douts + offset, log_sum_exp,
-                                            delta, run.begin + r, 0, rows, tile, keys, width);
+        const Columns seen = gradient_panel(t, shape, run, t.queries + offset, t.douts + offset, log_sum_exp, delta,
+                                            run.begin + r, 0, rows, tile, keys, width);
         if (seen.low >= seen.high) continue;
-        multiply_panel(dq + offset, width, {t.dscores + seen.low, kTile, 1}, t.keys + seen.low * width, width,
-                       rows, width, seen.high - seen.low, true);
+        multiply_panel(dq + offset, width, {t.dscores + seen.low, kTile, 1}, t.keys + seen.low * width, width, rows,
+                       width, seen.high - seen.low, true);
       }
     }
   }
   for (std::int64_t h = 0; h < heads; ++h) {
-    write_rows(g.dq.as<T>() + run.begin * query_row + (head_begin + h) * size, query_row,
-               dq + h * kTile * width, width, queries, size, shape.scale);
+    write_rows(g.dq.as<T>() + run.begin * query_row + (head_begin + h) * size, query_row, dq + h * kTile * width, width,
+               queries, size, shape.scale);
   }
 }
 
@@ -312,8 +310,8 @@ bool enough_sequences(const AttentionShape& shape) {
 
 }  // namespace
 
-void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q,
-                        TensorView k, TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
+void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q, TensorView k,
+                        TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
                         std::span<const std::int32_t> sequence_starts, const AttentionParams& params) {
   const OpTimer timer(OpFamily::kAttention);
   const char* where = "attention_backward";
@@ -345,10 +343,9 @@ void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView 
       HWY_DYNAMIC_DISPATCH(attention_backward_keys)(g, shape, run, task % shape.key_heads);
     });
   });
-  for_query_tasks(
-      shape, [&](const Run& run, std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
-        HWY_DYNAMIC_DISPATCH(attention_backward_queries)(g, shape, run, key_head, head_begin, head_end);
-      });
+  for_query_tasks(shape, [&](const Run& run, std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
+    HWY_DYNAMIC_DISPATCH(attention_backward_queries)(g, shape, run, key_head, head_begin, head_end);
+  });
 }
 
 }  // namespace attune

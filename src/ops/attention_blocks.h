@@ -31,9 +31,7 @@ struct Run {
   std::int64_t begin, end, first, last;
 
   // The first token that token t of this sequence sees.
-  std::int64_t first_visible(std::int64_t t, std::int64_t window) const {
-    return std::max(first, t - window + 1);
-  }
+  std::int64_t first_visible(std::int64_t t, std::int64_t window) const { return std::max(first, t - window + 1); }
 };
 
 // Calls body(run) for every run of the block.

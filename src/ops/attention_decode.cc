@@ -34,8 +34,8 @@ namespace {
 
 template <typename T>
 void decode_as(const DecodePartials& partials, const T* q, const T* keys, const T* values, float scale,
-               std::int64_t heads, std::int64_t key_heads, std::int64_t size, std::int64_t block,
-               std::int64_t key_head, std::int64_t begin, std::int64_t end) {
+               std::int64_t heads, std::int64_t key_heads, std::int64_t size, std::int64_t block, std::int64_t key_head,
+               std::int64_t begin, std::int64_t end) {
   const std::int64_t group = heads / key_heads, row = key_heads * size, count = end - begin;
   float scores[kDecodeBlock];
   for (std::int64_t head = key_head * group; head < (key_head + 1) * group; ++head) {
@@ -65,8 +65,7 @@ void decode_as(const DecodePartials& partials, const T* q, const T* keys, const 
 
 // The blocks' partial outputs joined; the result replaces block 0's output.
 template <typename T>
-void join_as(T* out, const DecodePartials& partials, std::int64_t blocks, std::int64_t heads,
-             std::int64_t size) {
+void join_as(T* out, const DecodePartials& partials, std::int64_t blocks, std::int64_t heads, std::int64_t size) {
   for (std::int64_t head = 0; head < heads; ++head) {
     float maximum = partials.maxima[head];
     for (std::int64_t b = 1; b < blocks; ++b) maximum = HWY_MAX(maximum, partials.maxima[b * heads + head]);
@@ -93,11 +92,11 @@ void attention_decode_block(const DecodePartials& partials, const TensorView& q,
                             std::int64_t begin, std::int64_t end) {
   const std::int64_t heads = q.shape[0], key_heads = keys.shape[1], size = q.shape[1];
   if (q.dtype == DType::kF32) {
-    decode_as(partials, q.as<float>(), keys.as<float>(), values.as<float>(), scale, heads, key_heads, size,
-              block, key_head, begin, end);
+    decode_as(partials, q.as<float>(), keys.as<float>(), values.as<float>(), scale, heads, key_heads, size, block,
+              key_head, begin, end);
   } else {
-    decode_as(partials, q.as<bf16>(), keys.as<bf16>(), values.as<bf16>(), scale, heads, key_heads, size,
-              block, key_head, begin, end);
+    decode_as(partials, q.as<bf16>(), keys.as<bf16>(), values.as<bf16>(), scale, heads, key_heads, size, block,
+              key_head, begin, end);
   }
 }
 
@@ -126,8 +125,7 @@ void attention_decode(TensorView out, TensorView q, TensorView cached_keys, Tens
   const char* where = "attention_decode";
   require_activations(where, {out, q, cached_keys, cached_values});
   require(q.shape.rank == 2 && out.shape == q.shape, where, "out, q [H, D]");
-  require(cached_keys.shape.rank == 3 && cached_keys.shape == cached_values.shape, where,
-          "caches [capacity, K, D]");
+  require(cached_keys.shape.rank == 3 && cached_keys.shape == cached_values.shape, where, "caches [capacity, K, D]");
   require(cached_keys.shape[2] == q.shape[1] && q.shape[0] % cached_keys.shape[1] == 0, where,
           "heads of equal size, H a multiple of K");
   require(length >= 1 && length <= cached_keys.shape[0], where, "1 <= length <= capacity");

@@ -10,10 +10,8 @@ using reference::Attention;
 
 constexpr std::size_t kNoWindow = 0;
 
-Attention problem(std::size_t query_heads, std::size_t key_heads, std::size_t size, std::size_t window,
-                  Ints starts) {
-  return {query_heads, key_heads,        size, 1.0 / std::sqrt(static_cast<double>(size)),
-          window,      std::move(starts)};
+Attention problem(std::size_t query_heads, std::size_t key_heads, std::size_t size, std::size_t window, Ints starts) {
+  return {query_heads, key_heads, size, 1.0 / std::sqrt(static_cast<double>(size)), window, std::move(starts)};
 }
 
 AttentionParams params_of(const Attention& a) {
@@ -76,8 +74,7 @@ void expect_matches_reference(const Attention& a, DType type) {
       log_sums.push_back(reference::attention_row(a, q, k, token, head).log_sum_exp);
     }
   }
-  expect_near(c.log_sum_exp.values(), log_sums, DType::kF32, roundings, 1.0 + largest(log_sums),
-              "log_sum_exp");
+  expect_near(c.log_sum_exp.values(), log_sums, DType::kF32, roundings, 1.0 + largest(log_sums), "log_sum_exp");
   const reference::AttentionGradient g = reference::attention_backward(a, dout, q, k, v, c.out.values());
   // dscores is a difference of two sums over D of products dout v, each rounded, times the scale 1/sqrt(D).
   const double product = largest(dout) * largest(v);
@@ -146,12 +143,10 @@ TEST(Attention, SurvivesLargeScores) {
     const Attention a = problem(1, 1, 8, kNoWindow, {0, 90});
     Case c(a, DType::kF32);
     Stored large(DType::kF32, query_shape(a), random_normal(90 * 8, 1, 300.0));
-    attention_forward(c.out.view(), c.log_sum_exp.view(), large.view(), c.k.view(), c.v.view(), a.starts,
-                      params_of(a));
+    attention_forward(c.out.view(), c.log_sum_exp.view(), large.view(), c.k.view(), c.v.view(), a.starts, params_of(a));
     const Doubles want = reference::attention(a, large.values(), c.k.values(), c.v.values());
     // The scores are of size 300 sqrt(8); their rounding is a relative error of the probabilities.
-    expect_near(c.out.values(), want, DType::kF32, 8.0 * 300.0 * std::sqrt(8.0), largest(c.v.values()),
-                "out");
+    expect_near(c.out.values(), want, DType::kF32, 8.0 * 300.0 * std::sqrt(8.0), largest(c.v.values()), "out");
   });
 }
 
@@ -166,8 +161,7 @@ TEST(Attention, DoesNotDependOnThreads) {
 
 TEST(Attention, SequencesDoNotTouchEachOther) {
   // The same sequence alone and behind another: the same bits.
-  const Attention alone = problem(2, 1, 12, kNoWindow, {0, 90}),
-                  packed = problem(2, 1, 12, kNoWindow, {0, 90, 133});
+  const Attention alone = problem(2, 1, 12, kNoWindow, {0, 90}), packed = problem(2, 1, 12, kNoWindow, {0, 90, 133});
   Case a(alone, DType::kF32), b(packed, DType::kF32);
   a.forward();
   b.forward();
@@ -185,8 +179,8 @@ TEST(AttentionDecode, MatchesLastRowOfReference) {
         Stored last(type, {6, 20}, Doubles(q.end() - 6 * 20, q.end())), out(type, {6, 20});
         Stored keys(type, {capacity, 2, 20}, random_normal((length + 3) * 2 * 20, 2));
         Stored values(type, {capacity, 2, 20}, random_normal((length + 3) * 2 * 20, 3));
-        attention_decode(out.view(), last.view(), keys.view(), values.view(),
-                         static_cast<std::int64_t>(length), params_of(a));
+        attention_decode(out.view(), last.view(), keys.view(), values.view(), static_cast<std::int64_t>(length),
+                         params_of(a));
         const Doubles rounded = last.values(), v = values.values();
         Doubles want(6 * 20), padded(q.size());
         std::copy(rounded.begin(), rounded.end(), padded.end() - 6 * 20);
@@ -206,8 +200,7 @@ TEST(AttentionDecode, MatchesLastRowOfReference) {
 }
 
 TEST(AttentionDecode, DoesNotDependOnThreads) {
-  Stored q(DType::kF32, {4, 16}, random_normal(64, 1)),
-      keys(DType::kF32, {700, 2, 16}, random_normal(22400, 2));
+  Stored q(DType::kF32, {4, 16}, random_normal(64, 1)), keys(DType::kF32, {700, 2, 16}, random_normal(22400, 2));
   Stored values(DType::kF32, {700, 2, 16}, random_normal(22400, 3));
   expect_independent_of_threads([&] {
     Stored out(DType::kF32, {4, 16});

@@ -23,8 +23,7 @@ inline void require_activations(const char* where, std::initializer_list<TensorV
 }
 
 inline void require_f32(const char* where, std::initializer_list<TensorView> views) {
-  for (const TensorView& view : views)
-    require(view.dtype == DType::kF32, where, "f32 statistics and parameters");
+  for (const TensorView& view : views) require(view.dtype == DType::kF32, where, "f32 statistics and parameters");
 }
 
 inline void require_equal_size(const char* where, std::initializer_list<TensorView> views) {

@@ -29,8 +29,7 @@ void gather(Out* out, const Table* table, const std::int32_t* ids, std::int64_t 
 }
 
 template <typename Out>
-void gather_into(Out* out, const TensorView& table, const std::int32_t* ids, std::int64_t begin,
-                 std::int64_t end) {
+void gather_into(Out* out, const TensorView& table, const std::int32_t* ids, std::int64_t begin, std::int64_t end) {
   const std::int64_t columns = table.columns();
   if (table.dtype == DType::kF32) {
     gather(out, table.as<float>(), ids, columns, begin, end);
@@ -42,14 +41,13 @@ void gather_into(Out* out, const TensorView& table, const std::int32_t* ids, std
 }
 
 template <typename T>
-void scatter_add(float* dtable, const T* dout, const std::int32_t* ids, std::int64_t tokens,
-                 std::int64_t columns, std::int64_t begin, std::int64_t end) {
+void scatter_add(float* dtable, const T* dout, const std::int32_t* ids, std::int64_t tokens, std::int64_t columns,
+                 std::int64_t begin, std::int64_t end) {
   for (std::int64_t token = 0; token < tokens; ++token) {
     const T* from = dout + token * columns;
     float* to = dtable + ids[token] * columns;
-    for_lanes(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
-      store(d, hn::Add(load(d, to + i), load(d, from + i)), to + i);
-    });
+    for_lanes(begin, end,
+              [&](auto d, std::int64_t i) HWY_ATTR { store(d, hn::Add(load(d, to + i), load(d, from + i)), to + i); });
   }
 }
 
@@ -62,8 +60,8 @@ void embedding_gather_tokens(const TensorView& out, const TensorView& table, con
   }
 }
 
-void embedding_scatter_columns(float* dtable, const TensorView& dout, const std::int32_t* ids,
-                               std::int64_t begin, std::int64_t end) {
+void embedding_scatter_columns(float* dtable, const TensorView& dout, const std::int32_t* ids, std::int64_t begin,
+                               std::int64_t end) {
   if (dout.dtype == DType::kF32) {
     scatter_add(dtable, dout.as<float>(), ids, dout.rows(), dout.columns(), begin, end);
   } else {

@@ -40,8 +40,7 @@ TEST(Embedding, GradientAccumulatesPerRow) {
       Doubles want(static_cast<std::size_t>(6 * columns), 7.0);
       for (std::size_t n = 0; n < ids.size(); ++n) {
         for (std::size_t c = 0; c < static_cast<std::size_t>(columns); ++c) {
-          want[static_cast<std::size_t>(ids[n] * columns) + c] +=
-              gradient[n * static_cast<std::size_t>(columns) + c];
+          want[static_cast<std::size_t>(ids[n] * columns) + c] += gradient[n * static_cast<std::size_t>(columns) + c];
         }
       }
       expect_near(dtable.values(), want, DType::kF32, 3.0, 7.0 + largest(want), "dtable");

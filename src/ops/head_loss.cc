@@ -28,8 +28,10 @@ void add_gradients(TensorView to, TensorView dlogits, TensorView more) {
   const float* const b = more.as<float>();
   parallel_ranges(to.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = begin; i < end; ++i) {
-      if (to.dtype == DType::kF32) to.as<float>()[i] = a[i] + b[i];
-      else to.as<bf16>()[i] = to_bf16(a[i] + b[i]);
+      if (to.dtype == DType::kF32)
+        to.as<float>()[i] = a[i] + b[i];
+      else
+        to.as<bf16>()[i] = to_bf16(a[i] + b[i]);
     }
   });
 }
@@ -63,7 +65,7 @@ HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, 
       std::memset(padding.data, 0, padding.bytes());
     };
     const bool near = gradients != nullptr && !gradients->base.x.empty();
-    TensorView more;   // of the divergence to the logits
+    TensorView more;  // of the divergence to the logits
     if (near) {
       gather(gradients->base.x);
       more = scratch.base_logits.slice_rows(0, padded);

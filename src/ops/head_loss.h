@@ -12,25 +12,25 @@ namespace attune {
 inline constexpr std::int32_t kNoTarget = -1;
 
 struct HeadLossScratch {
-  TensorView rows;      // [chunk, C] act: gathered inputs, then their gradients
-  TensorView logits;    // [chunk, V] f32
-  TensorView dlogits;   // [chunk, V] act; empty when act is f32 (logits serves) or without backward
-  TensorView targets;   // [chunk] i32
-  TensorView losses;    // [chunk] f32
-  TensorView tile;      // weight tile, see ops/linear.h
-  TensorView base_logits;   // [chunk, V] f32, for a base to stay near to; else empty
+  TensorView rows;         // [chunk, C] act: gathered inputs, then their gradients
+  TensorView logits;       // [chunk, V] f32
+  TensorView dlogits;      // [chunk, V] act; empty when act is f32 (logits serves) or without backward
+  TensorView targets;      // [chunk] i32
+  TensorView losses;       // [chunk] f32
+  TensorView tile;         // weight tile, see ops/linear.h
+  TensorView base_logits;  // [chunk, V] f32, for a base to stay near to; else empty
 };
 
 // A second model whose distribution is to be stayed near to: adds weight * KL(base || this) over the trained tokens.
 struct NearBase {
-  TensorView x;             // [N, C] act: its inputs to the same head; empty: none
+  TensorView x;  // [N, C] act: its inputs to the same head; empty: none
   float weight = 0;
 };
 
 struct HeadLoss {
-  double sum = 0;            // of -log p(target) over the trained tokens
-  std::int64_t tokens = 0;   // how many
-  double divergence = 0;     // sum of KL(base || this), not weighted; not part of `sum`
+  double sum = 0;           // of -log p(target) over the trained tokens
+  std::int64_t tokens = 0;  // how many
+  double divergence = 0;    // sum of KL(base || this), not weighted; not part of `sum`
 };
 
 // x [N, C] act, targets [N] i32 (kNoTarget: not trained). token_losses [N] f32, when not empty, receives each token's

@@ -70,8 +70,10 @@ void add_bias(T* y, std::int64_t tokens, std::int64_t outputs, const float* bias
   for (std::int64_t t = 0; t < tokens; ++t) {
     T* const row = y + t * outputs;
     for (std::int64_t j = 0; j < outputs; ++j) {
-      if constexpr (std::is_same_v<T, float>) row[j] += bias[j];
-      else row[j] = to_bf16(to_float(row[j]) + bias[j]);
+      if constexpr (std::is_same_v<T, float>)
+        row[j] += bias[j];
+      else
+        row[j] = to_bf16(to_float(row[j]) + bias[j]);
     }
   }
 }
@@ -84,8 +86,10 @@ void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t
     const std::int64_t end = std::min(begin + kColumns, outputs);
     for (std::int64_t t = 0; t < tokens; ++t) {
       for (std::int64_t j = begin; j < end; ++j) {
-        if constexpr (std::is_same_v<T, float>) sums[j] += dy[t * outputs + j];
-        else sums[j] += to_float(dy[t * outputs + j]);
+        if constexpr (std::is_same_v<T, float>)
+          sums[j] += dy[t * outputs + j];
+        else
+          sums[j] += to_float(dy[t * outputs + j]);
       }
     }
   }

@@ -18,7 +18,8 @@ Matrix rounded(TensorView parameter, bf16* to) {
 // The parameter in the activations' type: itself for f32, a rounded copy at scratch[offset] otherwise.
 Matrix in_act(TensorView parameter, DType act, TensorView scratch, std::int64_t offset) {
   if (act == DType::kF32) return parameter;
-  if (scratch.elements() < offset + parameter.elements()) throw InternalError("[lora] scratch for the pair is too small");
+  if (scratch.elements() < offset + parameter.elements())
+    throw InternalError("[lora] scratch for the pair is too small");
   return rounded(parameter, scratch.as<bf16>() + offset);
 }
 

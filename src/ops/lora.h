@@ -9,14 +9,14 @@ namespace attune {
 
 struct LoraParams {
   float scale = 1.0f;
-  float dropout = 0.0f;   // probability; 0 in evaluation
-  NoiseKey key{0, 0};     // names the mask; the backward pass takes the same
+  float dropout = 0.0f;  // probability; 0 in evaluation
+  NoiseKey key{0, 0};    // names the mask; the backward pass takes the same
 };
 
 // Scratch in the activations' type. `pair` holds A and B rounded to act when act is not f32: R * (inputs + outputs)
 // elements; `input` [N, inputs] is used only with dropout.
 struct LoraScratch {
-  TensorView pair, input, dhidden;   // dhidden [N, R] act: backward only
+  TensorView pair, input, dhidden;  // dhidden [N, R] act: backward only
 };
 
 // y [N, outputs] act accumulates; hidden [N, R] act receives dropout(x) A^T; a [R, inputs], b [outputs, R] f32.

@@ -99,8 +99,16 @@ void multiply_bf16(const Product& p) {
   static std::map<PrimitiveKey, Bf16Primitive> primitives;
   static dnnl::stream stream(cpu_engine());
   const std::lock_guard lock(mutex);
-  const PrimitiveKey key = {p.m, p.n, p.l, p.a.stride, p.b.stride, p.c.stride, p.transpose_a * 2 + p.transpose_b,
-                            static_cast<std::int64_t>(p.c.dtype), p.accumulate, std::bit_cast<std::int32_t>(p.alpha)};
+  const PrimitiveKey key = {p.m,
+                            p.n,
+                            p.l,
+                            p.a.stride,
+                            p.b.stride,
+                            p.c.stride,
+                            p.transpose_a * 2 + p.transpose_b,
+                            static_cast<std::int64_t>(p.c.dtype),
+                            p.accumulate,
+                            std::bit_cast<std::int32_t>(p.alpha)};
   auto found = primitives.find(key);
   if (found == primitives.end()) found = primitives.emplace(key, make_primitive(p)).first;
   Bf16Primitive& cached = found->second;
@@ -169,8 +177,8 @@ void limit_onednn_to_avx2() {
 
 bool has_fast_bf16() {
 #if defined(__x86_64__)
-  static const bool fast = __builtin_cpu_supports("avx512bf16") &&
-                           dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_bf16;
+  static const bool fast =
+      __builtin_cpu_supports("avx512bf16") && dnnl::get_effective_cpu_isa() >= dnnl::cpu_isa::avx512_core_bf16;
   return fast;
 #else
   return false;

@@ -20,7 +20,8 @@ struct Matrix {
       : data(view.data), dtype(view.dtype), rows(view.rows()), columns(view.columns()), stride(view.columns()) {}
 
   Matrix column_block(std::int64_t begin, std::int64_t count) const {
-    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin) * size_of(dtype), dtype, rows, count, stride};
+    return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin) * size_of(dtype), dtype, rows, count,
+            stride};
   }
   Matrix row_block(std::int64_t begin, std::int64_t count) const {
     return {static_cast<std::byte*>(data) + static_cast<std::size_t>(begin * stride) * size_of(dtype), dtype, count,

@@ -23,7 +23,8 @@ struct Sample {
   std::vector<std::byte> stored;
   std::vector<double> exact;
 
-  Sample(std::int64_t rows, std::int64_t columns, DType type, std::uint64_t seed) : rows(rows), columns(columns), type(type) {
+  Sample(std::int64_t rows, std::int64_t columns, DType type, std::uint64_t seed)
+      : rows(rows), columns(columns), type(type) {
     Rng rng{seed, 77, 0};
     stored.resize(static_cast<std::size_t>(rows * columns) * size_of(type));
     for (std::int64_t i = 0; i < rows * columns; ++i) set(i, static_cast<float>(rng.normal()));
@@ -87,12 +88,15 @@ TEST_P(Matmul, AllThreeFormsWithAlphaAndAccumulation) {
             }
           }
         };
-        check("matmul", [&](TensorView c) { matmul(c, a.view(), b.view(), alpha, accumulate); },
-              [&](auto i, auto k) { return a.at(i, k); }, [&](auto k, auto j) { return b.at(k, j); });
-        check("matmul_bt", [&](TensorView c) { matmul_bt(c, a.view(), bt.view(), alpha, accumulate); },
-              [&](auto i, auto k) { return a.at(i, k); }, [&](auto k, auto j) { return bt.at(j, k); });
-        check("matmul_at", [&](TensorView c) { matmul_at(c, at.view(), b.view(), alpha, accumulate); },
-              [&](auto i, auto k) { return at.at(k, i); }, [&](auto k, auto j) { return b.at(k, j); });
+        check(
+            "matmul", [&](TensorView c) { matmul(c, a.view(), b.view(), alpha, accumulate); },
+            [&](auto i, auto k) { return a.at(i, k); }, [&](auto k, auto j) { return b.at(k, j); });
+        check(
+            "matmul_bt", [&](TensorView c) { matmul_bt(c, a.view(), bt.view(), alpha, accumulate); },
+            [&](auto i, auto k) { return a.at(i, k); }, [&](auto k, auto j) { return bt.at(j, k); });
+        check(
+            "matmul_at", [&](TensorView c) { matmul_at(c, at.view(), b.view(), alpha, accumulate); },
+            [&](auto i, auto k) { return at.at(k, i); }, [&](auto k, auto j) { return b.at(k, j); });
       }
     }
   }
@@ -101,7 +105,9 @@ TEST_P(Matmul, AllThreeFormsWithAlphaAndAccumulation) {
 INSTANTIATE_TEST_SUITE_P(Types, Matmul,
                          testing::Values(Case{DType::kF32, DType::kF32}, Case{DType::kBF16, DType::kBF16},
                                          Case{DType::kBF16, DType::kF32}),
-                         [](const auto& info) { return std::string(name_of(info.param.in)) + "_to_" + std::string(name_of(info.param.out)); });
+                         [](const auto& info) {
+                           return std::string(name_of(info.param.in)) + "_to_" + std::string(name_of(info.param.out));
+                         });
 
 TEST(MatmulBlocks, ColumnBlocksLeaveTheRestAlone) {
   Sample a(5, 6, DType::kF32, 1), b(4, 6, DType::kF32, 2), c(5, 10, DType::kF32, 3);
@@ -170,12 +176,14 @@ TEST_P(LinearFormats, ForwardAndBackwardThroughTilesOfAnySize) {
       for (std::int64_t t = 0; t < kTokens; ++t) {
         for (std::int64_t o = 0; o < kOut; ++o) {
           double expected = before * y.at(t, o) + bias.at(0, o);
-          for (std::int64_t i = 0; i < kIn; ++i) expected += x.at(t, i) * weight.exact[static_cast<std::size_t>(o * kIn + i)];
+          for (std::int64_t i = 0; i < kIn; ++i)
+            expected += x.at(t, i) * weight.exact[static_cast<std::size_t>(o * kIn + i)];
           ASSERT_NEAR(y.stored_at(t * kOut + o), expected, 2e-5);
         }
         for (std::int64_t i = 0; i < kIn; ++i) {
           double expected = before * dx.at(t, i);
-          for (std::int64_t o = 0; o < kOut; ++o) expected += dy.at(t, o) * weight.exact[static_cast<std::size_t>(o * kIn + i)];
+          for (std::int64_t o = 0; o < kOut; ++o)
+            expected += dy.at(t, o) * weight.exact[static_cast<std::size_t>(o * kIn + i)];
           ASSERT_NEAR(dx.stored_at(t * kIn + i), expected, 2e-5);
         }
       }
@@ -183,13 +191,15 @@ TEST_P(LinearFormats, ForwardAndBackwardThroughTilesOfAnySize) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, LinearFormats, testing::Values(WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16),
+INSTANTIATE_TEST_SUITE_P(Formats, LinearFormats,
+                         testing::Values(WeightFormat::kF32, WeightFormat::kBF16, WeightFormat::kF16),
                          [](const auto& info) { return std::string(name_of(info.param)); });
 
 TEST(Linear, WeightAndBiasGradientsAccumulate) {
   constexpr std::int64_t kTokens = 9, kIn = 5, kOut = 70;
   for (const DType act : {DType::kF32, DType::kBF16}) {
-    Sample x(kTokens, kIn, act, 1), dy(kTokens, kOut, act, 2), dw(kOut, kIn, DType::kF32, 3), db(1, kOut, DType::kF32, 4);
+    Sample x(kTokens, kIn, act, 1), dy(kTokens, kOut, act, 2), dw(kOut, kIn, DType::kF32, 3),
+        db(1, kOut, DType::kF32, 4);
     linear_backward_weight(dw.view(), {db.stored.data(), DType::kF32, {kOut}}, dy.view(), x.view());
     for (std::int64_t o = 0; o < kOut; ++o) {
       double bias = db.at(0, o);
@@ -212,41 +222,52 @@ TEST(Lora, ForwardAndGradientsAreTheFormula) {
     Sample x(kTokens, kIn, DType::kF32, 1), a(kRank, kIn, DType::kF32, 2), b(kOut, kRank, DType::kF32, 3);
     Sample y(kTokens, kOut, DType::kF32, 4), dy(kTokens, kOut, DType::kF32, 5), dx(kTokens, kIn, DType::kF32, 6);
     Sample hidden(kTokens, kRank, DType::kF32, 7), da(kRank, kIn, DType::kF32, 8), db(kOut, kRank, DType::kF32, 9);
-    std::vector<float> input(kTokens * kIn), dhidden(kTokens * kRank), ones(kTokens * kIn, 1.0f), mask(kTokens * kIn, 1.0f);
-    const LoraScratch scratch{{}, {input.data(), DType::kF32, {kTokens, kIn}}, {dhidden.data(), DType::kF32, {kTokens, kRank}}};
+    std::vector<float> input(kTokens * kIn), dhidden(kTokens * kRank), ones(kTokens * kIn, 1.0f),
+        mask(kTokens * kIn, 1.0f);
+    const LoraScratch scratch{
+        {}, {input.data(), DType::kF32, {kTokens, kIn}}, {dhidden.data(), DType::kF32, {kTokens, kRank}}};
     const LoraParams params{kScale, drop, {1, 2}};
     const Shape shape{kTokens, kIn};
     if (drop > 0) dropout({mask.data(), DType::kF32, shape}, {ones.data(), DType::kF32, shape}, drop, params.key);
     lora_forward(y.view(), hidden.view(), x.view(), a.view(), b.view(), params, scratch);
-    lora_backward(dx.view(), da.view(), db.view(), dy.view(), x.view(), hidden.view(), a.view(), b.view(), params, scratch);
+    lora_backward(dx.view(), da.view(), db.view(), dy.view(), x.view(), hidden.view(), a.view(), b.view(), params,
+                  scratch);
 
-    const auto kept = [&](std::int64_t t, std::int64_t i) { return static_cast<double>(mask[static_cast<std::size_t>(t * kIn + i)]); };
+    const auto kept = [&](std::int64_t t, std::int64_t i) {
+      return static_cast<double>(mask[static_cast<std::size_t>(t * kIn + i)]);
+    };
     std::vector<double> h(kTokens * kRank), dh(kTokens * kRank);
     for (std::int64_t t = 0; t < kTokens; ++t) {
       for (std::int64_t r = 0; r < kRank; ++r) {
-        for (std::int64_t i = 0; i < kIn; ++i) h[static_cast<std::size_t>(t * kRank + r)] += x.at(t, i) * kept(t, i) * a.at(r, i);
-        for (std::int64_t o = 0; o < kOut; ++o) dh[static_cast<std::size_t>(t * kRank + r)] += kScale * dy.at(t, o) * b.at(o, r);
+        for (std::int64_t i = 0; i < kIn; ++i)
+          h[static_cast<std::size_t>(t * kRank + r)] += x.at(t, i) * kept(t, i) * a.at(r, i);
+        for (std::int64_t o = 0; o < kOut; ++o)
+          dh[static_cast<std::size_t>(t * kRank + r)] += kScale * dy.at(t, o) * b.at(o, r);
       }
       for (std::int64_t o = 0; o < kOut; ++o) {
         double expected = y.at(t, o);
-        for (std::int64_t r = 0; r < kRank; ++r) expected += kScale * h[static_cast<std::size_t>(t * kRank + r)] * b.at(o, r);
+        for (std::int64_t r = 0; r < kRank; ++r)
+          expected += kScale * h[static_cast<std::size_t>(t * kRank + r)] * b.at(o, r);
         EXPECT_NEAR(y.stored_at(t * kOut + o), expected, 1e-4);
       }
       for (std::int64_t i = 0; i < kIn; ++i) {
         double expected = dx.at(t, i);
-        for (std::int64_t r = 0; r < kRank; ++r) expected += dh[static_cast<std::size_t>(t * kRank + r)] * a.at(r, i) * kept(t, i);
+        for (std::int64_t r = 0; r < kRank; ++r)
+          expected += dh[static_cast<std::size_t>(t * kRank + r)] * a.at(r, i) * kept(t, i);
         EXPECT_NEAR(dx.stored_at(t * kIn + i), expected, 1e-4);
       }
     }
     for (std::int64_t r = 0; r < kRank; ++r) {
       for (std::int64_t i = 0; i < kIn; ++i) {
         double expected = da.at(r, i);
-        for (std::int64_t t = 0; t < kTokens; ++t) expected += dh[static_cast<std::size_t>(t * kRank + r)] * x.at(t, i) * kept(t, i);
+        for (std::int64_t t = 0; t < kTokens; ++t)
+          expected += dh[static_cast<std::size_t>(t * kRank + r)] * x.at(t, i) * kept(t, i);
         EXPECT_NEAR(da.stored_at(r * kIn + i), expected, 1e-4);
       }
       for (std::int64_t o = 0; o < kOut; ++o) {
         double expected = db.at(o, r);
-        for (std::int64_t t = 0; t < kTokens; ++t) expected += kScale * dy.at(t, o) * h[static_cast<std::size_t>(t * kRank + r)];
+        for (std::int64_t t = 0; t < kTokens; ++t)
+          expected += kScale * dy.at(t, o) * h[static_cast<std::size_t>(t * kRank + r)];
         EXPECT_NEAR(db.stored_at(o * kRank + r), expected, 1e-4);
       }
     }
@@ -257,7 +278,8 @@ TEST(HeadLoss, ChunksGiveTheLossAndGradientsOfTheWhole) {
   constexpr std::int64_t kTokens = 50, kHidden = 12, kVocab = 37;
   Sample x(kTokens, kHidden, DType::kF32, 1), w(kVocab, kHidden, DType::kF32, 2);
   std::vector<std::int32_t> targets(kTokens);
-  for (std::int64_t t = 0; t < kTokens; ++t) targets[static_cast<std::size_t>(t)] = t % 3 == 0 ? kNoTarget : static_cast<std::int32_t>(t * 7 % kVocab);
+  for (std::int64_t t = 0; t < kTokens; ++t)
+    targets[static_cast<std::size_t>(t)] = t % 3 == 0 ? kNoTarget : static_cast<std::int32_t>(t * 7 % kVocab);
   WeightMatrix weight;
   weight.rows = kVocab;
   weight.columns = kHidden;
@@ -286,15 +308,19 @@ TEST(HeadLoss, ChunksGiveTheLossAndGradientsOfTheWhole) {
     }
   }
   for (const std::int64_t chunk : {1, 5, 32, 50}) {
-    std::vector<float> rows(chunk * kHidden), logits(chunk * kVocab), losses(chunk), got_dx(kTokens * kHidden), got_dw(kVocab * kHidden);
+    std::vector<float> rows(chunk * kHidden), logits(chunk * kVocab), losses(chunk), got_dx(kTokens * kHidden),
+        got_dw(kVocab * kHidden);
     std::vector<float> token_losses(kTokens);
     std::vector<std::int32_t> chunk_targets(chunk);
-    const HeadLossScratch scratch{{rows.data(), DType::kF32, {chunk, kHidden}}, {logits.data(), DType::kF32, {chunk, kVocab}},
-                                  {}, {chunk_targets.data(), DType::kI32, {chunk}}, {losses.data(), DType::kF32, {chunk}}, {}};
+    const HeadLossScratch scratch{
+        {rows.data(), DType::kF32, {chunk, kHidden}}, {logits.data(), DType::kF32, {chunk, kVocab}}, {},
+        {chunk_targets.data(), DType::kI32, {chunk}}, {losses.data(), DType::kF32, {chunk}},         {}};
     const TensorView all_targets{targets.data(), DType::kI32, {kTokens}};
-    const HeadLoss forward = head_loss_forward({token_losses.data(), DType::kF32, {kTokens}}, x.view(), weight, all_targets, scratch);
-    const HeadLoss backward = head_loss_backward({got_dx.data(), DType::kF32, {kTokens, kHidden}},
-                                                 {got_dw.data(), DType::kF32, {kVocab, kHidden}}, x.view(), weight, all_targets, scratch);
+    const HeadLoss forward =
+        head_loss_forward({token_losses.data(), DType::kF32, {kTokens}}, x.view(), weight, all_targets, scratch);
+    const HeadLoss backward =
+        head_loss_backward({got_dx.data(), DType::kF32, {kTokens, kHidden}},
+                           {got_dw.data(), DType::kF32, {kVocab, kHidden}}, x.view(), weight, all_targets, scratch);
     EXPECT_NEAR(forward.sum, loss, 1e-4);
     EXPECT_NEAR(backward.sum, loss, 1e-4);
     EXPECT_EQ(forward.tokens, trained);

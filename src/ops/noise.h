@@ -10,7 +10,7 @@ namespace attune {
 
 struct NoiseKey {
   std::uint64_t seed, stream;
-  std::uint64_t first = 0;   // index of the tensor's first element, a multiple of 4: a part of a larger tensor
+  std::uint64_t first = 0;  // index of the tensor's first element, a multiple of 4: a part of a larger tensor
 };
 
 // out = x * mask / (1 - probability), mask_i = 1 with probability 1 - `probability` (inverted dropout). out, x act of

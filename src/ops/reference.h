@@ -33,8 +33,7 @@ Values<T> rms_norm(const Values<T>& x, const Values<T>& weight, double eps) {
 struct RmsNormGradient {
   Doubles dx, dweight;
 };
-inline RmsNormGradient rms_norm_backward(const Doubles& dout, const Doubles& x, const Doubles& weight,
-                                         double eps) {
+inline RmsNormGradient rms_norm_backward(const Doubles& dout, const Doubles& x, const Doubles& weight, double eps) {
   const std::size_t columns = weight.size();
   RmsNormGradient g{Doubles(x.size()), Doubles(columns)};
   for (std::size_t row = 0; row < x.size(); row += columns) {
@@ -161,8 +160,8 @@ struct AttentionGradient {
   Doubles dq, dk, dv;
 };
 // `out` is the forward result as it was stored: with bf16 its rounding is part of the definition.
-inline AttentionGradient attention_backward(const Attention& a, const Doubles& dout, const Doubles& q,
-                                            const Doubles& k, const Doubles& v, const Doubles& out) {
+inline AttentionGradient attention_backward(const Attention& a, const Doubles& dout, const Doubles& q, const Doubles& k,
+                                            const Doubles& v, const Doubles& out) {
   AttentionGradient g{Doubles(q.size()), Doubles(k.size()), Doubles(v.size())};
   for (std::size_t token = 0; token < a.tokens(); ++token) {
     for (std::size_t head = 0; head < a.query_heads; ++head) {
@@ -193,8 +192,7 @@ Values<T> cross_entropy(const Values<T>& logits, const Ints& targets) {
   Values<T> losses;
   for (std::size_t row = 0; row < targets.size(); ++row) {
     double maximum = -INFINITY;
-    for (std::size_t c = 0; c < columns; ++c)
-      maximum = std::max(maximum, std::real(logits[row * columns + c]));
+    for (std::size_t c = 0; c < columns; ++c) maximum = std::max(maximum, std::real(logits[row * columns + c]));
     T sum = 0.0;
     for (std::size_t c = 0; c < columns; ++c) sum += std::exp(logits[row * columns + c] - maximum);
     const std::size_t target = row * columns + static_cast<std::size_t>(targets[row]);
@@ -210,8 +208,7 @@ inline Doubles cross_entropy_backward(const Doubles& logits, const Ints& targets
   for (std::size_t row = 0; row < targets.size(); ++row) {
     const std::size_t target = row * columns + static_cast<std::size_t>(targets[row]);
     const double log_sum = losses[row] + logits[target];
-    for (std::size_t i = row * columns; i < (row + 1) * columns; ++i)
-      gradient[i] = std::exp(logits[i] - log_sum);
+    for (std::size_t i = row * columns; i < (row + 1) * columns; ++i) gradient[i] = std::exp(logits[i] - log_sum);
     gradient[target] -= 1.0;
   }
   return gradient;
@@ -221,8 +218,8 @@ inline Doubles cross_entropy_backward(const Doubles& logits, const Ints& targets
 struct AdamWState {
   Doubles parameter, first, second;
 };
-inline void adamw(AdamWState& s, const Doubles& gradient, double rate, double beta1, double beta2,
-                  double epsilon, double decay, double step) {
+inline void adamw(AdamWState& s, const Doubles& gradient, double rate, double beta1, double beta2, double epsilon,
+                  double decay, double step) {
   for (std::size_t i = 0; i < gradient.size(); ++i) {
     s.parameter[i] *= 1.0 - rate * decay;
     s.first[i] = beta1 * s.first[i] + (1.0 - beta1) * gradient[i];

@@ -58,8 +58,8 @@ void forward_as(T* out, float* inv_rms, const T* x, const float* weight, float e
 
 // dx = inv (w dout) - x inv^3 mean(w dout x)
 template <typename T>
-void backward_as(T* dx, GradientMode mode, const T* dout, const T* x, const float* weight,
-                 const float* inv_rms, std::int64_t columns, std::int64_t begin, std::int64_t end) {
+void backward_as(T* dx, GradientMode mode, const T* dout, const T* x, const float* weight, const float* inv_rms,
+                 std::int64_t columns, std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = begin; row < end; ++row) {
     const T* in = x + row * columns;
     const T* g = dout + row * columns;
@@ -79,8 +79,8 @@ void backward_as(T* dx, GradientMode mode, const T* dout, const T* x, const floa
 }
 
 template <typename T>
-void weight_as(float* dweight, const T* dout, const T* x, const float* inv_rms, std::int64_t rows,
-               std::int64_t columns, std::int64_t begin, std::int64_t end) {
+void weight_as(float* dweight, const T* dout, const T* x, const float* inv_rms, std::int64_t rows, std::int64_t columns,
+               std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = 0; row < rows; ++row) {
     const T* in = x + row * columns;
     const T* g = dout + row * columns;
@@ -91,8 +91,8 @@ void weight_as(float* dweight, const T* dout, const T* x, const float* inv_rms, 
   }
 }
 
-void rms_norm_forward_rows(const TensorView& out, float* inv_rms, const TensorView& x, const float* weight,
-                           float eps, std::int64_t begin, std::int64_t end) {
+void rms_norm_forward_rows(const TensorView& out, float* inv_rms, const TensorView& x, const float* weight, float eps,
+                           std::int64_t begin, std::int64_t end) {
   if (x.dtype == DType::kF32) {
     forward_as(out.as<float>(), inv_rms, x.as<float>(), weight, eps, x.columns(), begin, end);
   } else {
@@ -100,19 +100,17 @@ void rms_norm_forward_rows(const TensorView& out, float* inv_rms, const TensorVi
   }
 }
 
-void rms_norm_backward_rows(const TensorView& dx, GradientMode mode, const TensorView& dout,
-                            const TensorView& x, const float* weight, const float* inv_rms,
-                            std::int64_t begin, std::int64_t end) {
+void rms_norm_backward_rows(const TensorView& dx, GradientMode mode, const TensorView& dout, const TensorView& x,
+                            const float* weight, const float* inv_rms, std::int64_t begin, std::int64_t end) {
   if (x.dtype == DType::kF32) {
-    backward_as(dx.as<float>(), mode, dout.as<float>(), x.as<float>(), weight, inv_rms, x.columns(), begin,
-                end);
+    backward_as(dx.as<float>(), mode, dout.as<float>(), x.as<float>(), weight, inv_rms, x.columns(), begin, end);
   } else {
     backward_as(dx.as<bf16>(), mode, dout.as<bf16>(), x.as<bf16>(), weight, inv_rms, x.columns(), begin, end);
   }
 }
 
-void rms_norm_weight_columns(float* dweight, const TensorView& dout, const TensorView& x,
-                             const float* inv_rms, std::int64_t begin, std::int64_t end) {
+void rms_norm_weight_columns(float* dweight, const TensorView& dout, const TensorView& x, const float* inv_rms,
+                             std::int64_t begin, std::int64_t end) {
   if (x.dtype == DType::kF32) {
     weight_as(dweight, dout.as<float>(), x.as<float>(), inv_rms, x.rows(), x.columns(), begin, end);
   } else {
@@ -145,8 +143,7 @@ void rms_norm_forward(TensorView out, TensorView inv_rms, TensorView x, TensorVi
   require_f32(where, {inv_rms, weight});
   require_equal_size(where, {out, x});
   if (x.elements() == 0) return;
-  require(inv_rms.elements() == x.rows() && weight.elements() == x.columns(), where,
-          "inv_rms [N] and weight [C]");
+  require(inv_rms.elements() == x.rows() && weight.elements() == x.columns(), where, "inv_rms [N] and weight [C]");
   parallel_ranges(x.rows(), row_grain(x.columns()), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(rms_norm_forward_rows)
     (out, inv_rms.as<float>(), x, weight.as<float>(), eps, begin, end);
@@ -161,8 +158,7 @@ void rms_norm_backward(TensorView dx, GradientMode mode, TensorView dweight, Ten
   require_f32(where, {inv_rms, weight, dweight});
   require_equal_size(where, {dx, dout, x});
   if (x.elements() == 0) return;
-  require(inv_rms.elements() == x.rows() && weight.elements() == x.columns(), where,
-          "inv_rms [N] and weight [C]");
+  require(inv_rms.elements() == x.rows() && weight.elements() == x.columns(), where, "inv_rms [N] and weight [C]");
   if (!dweight.empty()) {  // before dx, which may overwrite dout
     require(dweight.elements() == x.columns(), where, "dweight [C]");
     parallel_ranges(x.columns(), kWeightColumns, [&](std::int64_t begin, std::int64_t end) {

@@ -73,15 +73,13 @@ TEST(RmsNorm, AccumulatesAndAliases) {
 
     rms_norm_backward(c.dx.view(), GradientMode::kOverwrite, c.dweight.view(), c.dout.view(), c.x.view(),
                       c.weight.view(), c.inv_rms.view());
-    Stored aliased(type, {kRows, kColumns}, c.dout.values()),
-        dweight(DType::kF32, {kColumns}, c.dweight.values());
+    Stored aliased(type, {kRows, kColumns}, c.dout.values()), dweight(DType::kF32, {kColumns}, c.dweight.values());
     rms_norm_backward(aliased.view(), GradientMode::kOverwrite, dweight.view(), aliased.view(), c.x.view(),
                       c.weight.view(), c.inv_rms.view());
     EXPECT_EQ(aliased.bits(), c.dx.bits()) << "dx may be dout";
     Doubles twice = g.dweight;
     for (double& value : twice) value *= 2.0;
-    expect_near(dweight.values(), twice, DType::kF32, roundings(2 * kRows), largest(twice),
-                "accumulated dweight");
+    expect_near(dweight.values(), twice, DType::kF32, roundings(2 * kRows), largest(twice), "accumulated dweight");
 
     rms_norm_forward(c.x.view(), c.inv_rms.view(), c.x.view(), c.weight.view(), kEpsF32);
     EXPECT_EQ(c.x.bits(), c.out.bits()) << "out may be x";
@@ -101,8 +99,7 @@ TEST(RmsNorm, DoesNotDependOnThreads) {
 TEST(RmsNorm, RefusesWrongShapes) {
   Case c(DType::kF32, 2, 8);
   Stored narrow(DType::kF32, {7});
-  EXPECT_THROW(rms_norm_forward(c.out.view(), c.inv_rms.view(), c.x.view(), narrow.view(), kEpsF32),
-               InternalError);
+  EXPECT_THROW(rms_norm_forward(c.out.view(), c.inv_rms.view(), c.x.view(), narrow.view(), kEpsF32), InternalError);
 }
 
 }  // namespace

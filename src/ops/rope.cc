@@ -36,8 +36,8 @@ void turn_as(T* x, const std::int32_t* positions, const float* cosines, const fl
   }
 }
 
-void rope_turn_tokens(const TensorView& x, const std::int32_t* positions, const float* cosines,
-                      const float* sines, float direction, std::int64_t begin, std::int64_t end) {
+void rope_turn_tokens(const TensorView& x, const std::int32_t* positions, const float* cosines, const float* sines,
+                      float direction, std::int64_t begin, std::int64_t end) {
   const std::int64_t heads = x.shape[1], half = x.shape[2] / 2;
   if (x.dtype == DType::kF32) {
     turn_as(x.as<float>(), positions, cosines, sines, direction, heads, half, begin, end);
@@ -65,8 +65,7 @@ void turn(const char* where, TensorView x, TensorView positions, TensorView cosi
   require_f32(where, {cosines, sines});
   require(x.shape.rank == 3 && x.shape[2] % 2 == 0, where, "x [N, heads, D] with D even");
   require(positions.dtype == DType::kI32 && positions.elements() == x.shape[0], where, "positions [N] i32");
-  require(cosines.shape == sines.shape && cosines.columns() == x.shape[2] / 2, where,
-          "tables [max_position, D/2]");
+  require(cosines.shape == sines.shape && cosines.columns() == x.shape[2] / 2, where, "tables [max_position, D/2]");
   if (x.elements() == 0) return;
   parallel_ranges(x.shape[0], row_grain(x.columns()), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(rope_turn_tokens)

@@ -31,8 +31,7 @@ TEST(RopeReference, BackwardAgreesWithComplexSteps) {
   const Doubles x = random_normal(3 * 2 * 4, 1), dout = random_normal(3 * 2 * 4, 2);
   const Doubles dx = reference::rope(dout, positions, t.cosines, t.sines, 2, 2, -1.0);
   expect_complex_step(
-      x, dx, dout,
-      [&](const auto& v) { return reference::rope(v, positions, t.cosines, t.sines, 2, 2, 1.0); }, "dx");
+      x, dx, dout, [&](const auto& v) { return reference::rope(v, positions, t.cosines, t.sines, 2, 2, 1.0); }, "dx");
 }
 
 TEST(Rope, MatchesReference) {
@@ -42,8 +41,7 @@ TEST(Rope, MatchesReference) {
       const Ints positions{0, 1, 2, 0, 49};
       const Tables t = tables(half);
       const auto columns = static_cast<std::int64_t>(half);
-      Stored cosines(DType::kF32, {kPositions, columns}, t.cosines),
-          sines(DType::kF32, {kPositions, columns}, t.sines);
+      Stored cosines(DType::kF32, {kPositions, columns}, t.cosines), sines(DType::kF32, {kPositions, columns}, t.sines);
       Stored where(DType::kI32, {5}, to_doubles(positions));
       for (const double direction : {1.0, -1.0}) {
         Stored x(type, {5, 3, 2 * columns}, random_normal(5 * 3 * 2 * half, 1));

@@ -154,7 +154,8 @@ TensorView plain_view(const WeightMatrix& weight) {
 }
 
 bool is_plain(const WeightMatrix& weight) {
-  return weight.format == WeightFormat::kF32 || weight.format == WeightFormat::kBF16 || weight.format == WeightFormat::kF16;
+  return weight.format == WeightFormat::kF32 || weight.format == WeightFormat::kBF16 ||
+         weight.format == WeightFormat::kF16;
 }
 
 template <typename T>

@@ -55,8 +55,7 @@ HWY_INLINE void store(D /*d*/, hn::Vec<D> v, bf16* to) {
   const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d32, 0x7FFFu)));
   const auto is_nan = hn::RebindMask(d32, hn::Not(hn::Eq(v, v)));  // Ne is false for NaN on x86
   const auto kept = hn::IfThenElse(is_nan, hn::Or(bits, hn::Set(d32, 0x400000u)), rounded);
-  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, hn::ShiftRight<16>(kept))), d16,
-             reinterpret_cast<std::uint16_t*>(to));
+  hn::StoreU(hn::DemoteTo(d16, hn::BitCast(di32, hn::ShiftRight<16>(kept))), d16, reinterpret_cast<std::uint16_t*>(to));
 }
 
 // Calls body(d, i) so that every element of [begin, end) is covered once: whole vectors, then single

@@ -16,8 +16,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 void exponential_range(float* out, const float* x, std::int64_t count) {
-  for_lanes(0, count,
-            [&](auto d, std::int64_t i) HWY_ATTR { store(d, exponential(d, load(d, x + i)), out + i); });
+  for_lanes(0, count, [&](auto d, std::int64_t i) HWY_ATTR { store(d, exponential(d, load(d, x + i)), out + i); });
 }
 
 void round_range(bf16* out, const float* x, std::int64_t count) {

@@ -26,8 +26,7 @@ void forward_as(T* out, const T* gate, const T* up, std::int64_t begin, std::int
 }
 
 template <typename T>
-void backward_as(T* dgate, T* dup, const T* dout, const T* gate, const T* up, std::int64_t begin,
-                 std::int64_t end) {
+void backward_as(T* dgate, T* dup, const T* dout, const T* gate, const T* up, std::int64_t begin, std::int64_t end) {
   for_lanes(begin, end, [&](auto d, std::int64_t i) HWY_ATTR {
     const auto one = hn::Set(d, 1.0f);
     const auto z = load(d, gate + i), u = load(d, up + i), g = load(d, dout + i);
@@ -39,8 +38,8 @@ void backward_as(T* dgate, T* dup, const T* dout, const T* gate, const T* up, st
   });
 }
 
-void swiglu_forward_range(const TensorView& out, const TensorView& gate, const TensorView& up,
-                          std::int64_t begin, std::int64_t end) {
+void swiglu_forward_range(const TensorView& out, const TensorView& gate, const TensorView& up, std::int64_t begin,
+                          std::int64_t end) {
   if (out.dtype == DType::kF32) {
     forward_as(out.as<float>(), gate.as<float>(), up.as<float>(), begin, end);
   } else {
@@ -49,14 +48,11 @@ void swiglu_forward_range(const TensorView& out, const TensorView& gate, const T
 }
 
 void swiglu_backward_range(const TensorView& dgate, const TensorView& dup, const TensorView& dout,
-                           const TensorView& gate, const TensorView& up, std::int64_t begin,
-                           std::int64_t end) {
+                           const TensorView& gate, const TensorView& up, std::int64_t begin, std::int64_t end) {
   if (dout.dtype == DType::kF32) {
-    backward_as(dgate.as<float>(), dup.as<float>(), dout.as<float>(), gate.as<float>(), up.as<float>(), begin,
-                end);
+    backward_as(dgate.as<float>(), dup.as<float>(), dout.as<float>(), gate.as<float>(), up.as<float>(), begin, end);
   } else {
-    backward_as(dgate.as<bf16>(), dup.as<bf16>(), dout.as<bf16>(), gate.as<bf16>(), up.as<bf16>(), begin,
-                end);
+    backward_as(dgate.as<bf16>(), dup.as<bf16>(), dout.as<bf16>(), gate.as<bf16>(), up.as<bf16>(), begin, end);
   }
 }
 

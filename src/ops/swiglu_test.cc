@@ -26,8 +26,7 @@ TEST(Swiglu, MatchesReferenceAndAliases) {
       const Shape shape{7, columns};
       const auto count = static_cast<std::size_t>(shape.elements());
       Stored gate(type, shape, random_normal(count, 1, 4.0)), up(type, shape, random_normal(count, 2));
-      Stored dout(type, shape, random_normal(count, 3)), out(type, shape), dgate(type, shape),
-          dup(type, shape);
+      Stored dout(type, shape, random_normal(count, 3)), out(type, shape), dgate(type, shape), dup(type, shape);
       const Doubles z = gate.values(), u = up.values(), d = dout.values();
       swiglu_forward(out.view(), gate.view(), up.view());
       const Doubles want = reference::swiglu(z, u);
@@ -38,8 +37,7 @@ TEST(Swiglu, MatchesReferenceAndAliases) {
       expect_near(dgate.values(), g.dgate, type, kRoundings, largest(g.dgate), "dgate");
       expect_near(dup.values(), g.dup, type, kRoundings, largest(g.dup), "dup");
 
-      Stored as_dout(type, shape, d), as_gate(type, shape, z), as_up(type, shape, u),
-          as_gate2(type, shape, z);
+      Stored as_dout(type, shape, d), as_gate(type, shape, z), as_up(type, shape, u), as_gate2(type, shape, z);
       swiglu_backward(as_gate.view(), as_dout.view(), as_dout.view(), as_gate.view(), up.view());
       EXPECT_EQ(as_gate.bits(), dgate.bits()) << "dgate may be gate";
       EXPECT_EQ(as_dout.bits(), dup.bits()) << "dup may be dout";

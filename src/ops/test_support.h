@@ -33,8 +33,7 @@ inline Doubles random_normal(std::size_t count, std::uint64_t stream, double sca
 // Owns a tensor that starts `offset` elements after an aligned address, so that no vector in it is aligned.
 class Stored {
  public:
-  Stored(DType type, Shape shape, const Doubles& values, std::size_t offset = 1)
-      : type_(type), shape_(shape) {
+  Stored(DType type, Shape shape, const Doubles& values, std::size_t offset = 1) : type_(type), shape_(shape) {
     bytes_.resize((static_cast<std::size_t>(shape.elements()) + offset) * size_of(type) + 64);
     const auto address = reinterpret_cast<std::uintptr_t>(bytes_.data());
     start_ = bytes_.data() + (64 - address % 64) + offset * size_of(type);
@@ -42,8 +41,7 @@ class Stored {
     for (std::size_t i = 0; i < values.size(); ++i) set(i, values[i]);
   }
   // Filled with sevens, which an op that overwrites must not leave behind.
-  Stored(DType type, Shape shape)
-      : Stored(type, shape, Doubles(static_cast<std::size_t>(shape.elements()), 7.0)) {}
+  Stored(DType type, Shape shape) : Stored(type, shape, Doubles(static_cast<std::size_t>(shape.elements()), 7.0)) {}
   Stored(const Stored&) = delete;
 
   TensorView view() {
@@ -59,8 +57,7 @@ class Stored {
     return values;
   }
   std::string bits() const {
-    return {reinterpret_cast<const char*>(start_),
-            static_cast<std::size_t>(shape_.elements()) * size_of(type_)};
+    return {reinterpret_cast<const char*>(start_), static_cast<std::size_t>(shape_.elements()) * size_of(type_)};
   }
 
  private:
@@ -141,8 +138,8 @@ void expect_independent_of_threads(const Body& body) {
 
 // Checks `gradient` of sum(weights * forward(input)) in every element by a complex step, in f64.
 template <typename Forward>
-void expect_complex_step(const Doubles& input, const Doubles& gradient, const Doubles& weights,
-                         const Forward& forward, const std::string& what) {
+void expect_complex_step(const Doubles& input, const Doubles& gradient, const Doubles& weights, const Forward& forward,
+                         const std::string& what) {
   constexpr double kStep = 1e-50;
   std::vector<std::complex<double>> perturbed(input.begin(), input.end());
   ASSERT_EQ(gradient.size(), input.size());
@@ -159,8 +156,6 @@ void expect_complex_step(const Doubles& input, const Doubles& gradient, const Do
   }
 }
 
-inline std::vector<std::complex<double>> to_complex(const Doubles& values) {
-  return {values.begin(), values.end()};
-}
+inline std::vector<std::complex<double>> to_complex(const Doubles& values) { return {values.begin(), values.end()}; }
 
 }  // namespace attune

@@ -37,9 +37,8 @@ struct Broadcast {
 };
 
 template <int kRows, int kVectors>
-HWY_INLINE void multiply_block(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a,
-                               const float* HWY_RESTRICT b, std::int64_t b_row, std::int64_t length,
-                               bool accumulate) {
+HWY_INLINE void multiply_block(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a, const float* HWY_RESTRICT b,
+                               std::int64_t b_row, std::int64_t length, bool accumulate) {
   const F32 d;
   const std::int64_t width = lanes();
   hn::Vec<F32> sums[kRows][kVectors];
@@ -62,9 +61,8 @@ HWY_INLINE void multiply_block(float* HWY_RESTRICT c, std::int64_t c_row, Broadc
 }
 
 template <int kRows>
-HWY_NOINLINE void multiply_rows(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a,
-                                const float* HWY_RESTRICT b, std::int64_t b_row, std::int64_t columns,
-                                std::int64_t length, bool accumulate) {
+HWY_NOINLINE void multiply_rows(float* HWY_RESTRICT c, std::int64_t c_row, Broadcast a, const float* HWY_RESTRICT b,
+                                std::int64_t b_row, std::int64_t columns, std::int64_t length, bool accumulate) {
   const std::int64_t wide = kPanelVectors * lanes();
   std::int64_t column = 0;
   for (; column + wide <= columns; column += wide) {
@@ -78,8 +76,7 @@ HWY_NOINLINE void multiply_rows(float* HWY_RESTRICT c, std::int64_t c_row, Broad
 // c [rows, columns] = a [rows, length] b [length, columns], plus c when accumulate. rows <= kPanel; columns a
 // multiple of Lanes, the rows of b and c aligned to a vector. Every element sums over `length` in order.
 HWY_INLINE void multiply_panel(float* c, std::int64_t c_row, Broadcast a, const float* b, std::int64_t b_row,
-                               std::int64_t rows, std::int64_t columns, std::int64_t length,
-                               bool accumulate) {
+                               std::int64_t rows, std::int64_t columns, std::int64_t length, bool accumulate) {
   switch (rows) {
     case 1:
       return multiply_rows<1>(c, c_row, a, b, b_row, columns, length, accumulate);

@@ -16,7 +16,8 @@ std::size_t weight_bytes(const ModelConfig& config, Quantization quantization, D
 
 // Tokens of an update whose rows are full.
 double tokens_of_step(const TrainRecipe& recipe) {
-  return static_cast<double>(recipe.per_device_train_batch_size * recipe.max_length * recipe.gradient_accumulation_steps);
+  return static_cast<double>(recipe.per_device_train_batch_size * recipe.max_length *
+                             recipe.gradient_accumulation_steps);
 }
 
 PlanData describe(const TrainingData& data, const ModelConfig& config, const TrainRecipe& recipe, std::int64_t steps) {
@@ -33,14 +34,16 @@ PlanData describe(const TrainingData& data, const ModelConfig& config, const Tra
   result.cut_tokens = data.train.cut_tokens;
   result.untrained_rows = data.train.untrained_rows;
   result.steps = steps;
-  result.epochs = recipe.max_steps > 0 ? static_cast<double>(steps) * tokens_of_step(recipe) / static_cast<double>(result.tokens)
-                                       : recipe.num_train_epochs;
+  result.epochs = recipe.max_steps > 0
+                      ? static_cast<double>(steps) * tokens_of_step(recipe) / static_cast<double>(result.tokens)
+                      : recipe.num_train_epochs;
   return result;
 }
 
 }  // namespace
 
-PlanData imagined_data(const ModelConfig& config, const TrainRecipe& recipe, std::int64_t conversations, std::int64_t tokens) {
+PlanData imagined_data(const ModelConfig& config, const TrainRecipe& recipe, std::int64_t conversations,
+                       std::int64_t tokens) {
   PlanData data;
   data.train_conversations = conversations;
   data.longest = std::min(tokens, recipe.max_length);
@@ -49,7 +52,8 @@ PlanData imagined_data(const ModelConfig& config, const TrainRecipe& recipe, std
   data.pairs = static_cast<double>(conversations) * attended_pairs(config, data.longest);
   const double steps_of_epoch = std::ceil(static_cast<double>(data.tokens) / tokens_of_step(recipe));
   data.epochs = recipe.max_steps > 0 ? static_cast<double>(recipe.max_steps) / steps_of_epoch : recipe.num_train_epochs;
-  data.steps = recipe.max_steps > 0 ? recipe.max_steps : static_cast<std::int64_t>(std::ceil(data.epochs * steps_of_epoch));
+  data.steps =
+      recipe.max_steps > 0 ? recipe.max_steps : static_cast<std::int64_t>(std::ceil(data.epochs * steps_of_epoch));
   return data;
 }
 

@@ -20,11 +20,12 @@ struct PlanData {
   std::int64_t cut_rows = 0, cut_tokens = 0, untrained_rows = 0;
   std::int64_t steps = 0;
   double epochs = 0;
-  double pairs = 0;                             // (query, key) that attention computes in an epoch, per head and block
+  double pairs = 0;  // (query, key) that attention computes in an epoch, per head and block
 };
 
 // Data that is only imagined: so many conversations of so many tokens, half of them trained on, laid in full rows.
-PlanData imagined_data(const ModelConfig& config, const TrainRecipe& recipe, std::int64_t conversations, std::int64_t tokens);
+PlanData imagined_data(const ModelConfig& config, const TrainRecipe& recipe, std::int64_t conversations,
+                       std::int64_t tokens);
 
 // Bytes of the whole model, linears of the blocks in a format; embedding and head stay in 16 bit (f32: in 32), norms and
 // biases are f32.

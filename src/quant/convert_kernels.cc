@@ -42,8 +42,7 @@ HWY_INLINE void StoreFloats(hn::Vec<Floats> x, bf16* out) {
   const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(d, 0x7FFF)));
   const auto quiet = hn::Or(bits, hn::Set(d, 0x400000));
   const auto value = hn::IfThenElse(hn::RebindMask(d, hn::IsNaN(x)), quiet, rounded);
-  hn::StoreU(hn::TruncateTo(Halves(), hn::ShiftRight<16>(value)), Halves(),
-             reinterpret_cast<std::uint16_t*>(out));
+  hn::StoreU(hn::TruncateTo(Halves(), hn::ShiftRight<16>(value)), Halves(), reinterpret_cast<std::uint16_t*>(out));
 }
 
 template <typename Out, typename In, typename Function>
@@ -73,12 +72,8 @@ HWY_INLINE void Scale(Out* out, const std::int8_t* in, float scale, std::int64_t
   const auto factor = hn::Set(Floats(), scale);
   Map(out, in, count, [=](hn::Vec<Floats> x) HWY_ATTR { return hn::Mul(x, factor); });
 }
-void Int8ToFloat(float* out, const std::int8_t* in, float scale, std::int64_t count) {
-  Scale(out, in, scale, count);
-}
-void Int8ToBf16(bf16* out, const std::int8_t* in, float scale, std::int64_t count) {
-  Scale(out, in, scale, count);
-}
+void Int8ToFloat(float* out, const std::int8_t* in, float scale, std::int64_t count) { Scale(out, in, scale, count); }
+void Int8ToBf16(bf16* out, const std::int8_t* in, float scale, std::int64_t count) { Scale(out, in, scale, count); }
 
 // Magnitudes of floats order as their bits do, NaN above infinity: an integer maximum loses neither.
 float AbsoluteMaximum(const float* values, std::int64_t count) {
@@ -139,18 +134,10 @@ void copy(T* out, const T* in, std::int64_t count) {
 
 void convert(float* out, const float* in, std::int64_t count) { copy(out, in, count); }
 void convert(bf16* out, const bf16* in, std::int64_t count) { copy(out, in, count); }
-void convert(float* out, const bf16* in, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(Bf16ToFloat)(out, in, count);
-}
-void convert(float* out, const f16* in, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(F16ToFloat)(out, in, count);
-}
-void convert(bf16* out, const float* in, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(FloatToBf16)(out, in, count);
-}
-void convert(bf16* out, const f16* in, std::int64_t count) {
-  HWY_DYNAMIC_DISPATCH(F16ToBf16)(out, in, count);
-}
+void convert(float* out, const bf16* in, std::int64_t count) { HWY_DYNAMIC_DISPATCH(Bf16ToFloat)(out, in, count); }
+void convert(float* out, const f16* in, std::int64_t count) { HWY_DYNAMIC_DISPATCH(F16ToFloat)(out, in, count); }
+void convert(bf16* out, const float* in, std::int64_t count) { HWY_DYNAMIC_DISPATCH(FloatToBf16)(out, in, count); }
+void convert(bf16* out, const f16* in, std::int64_t count) { HWY_DYNAMIC_DISPATCH(F16ToBf16)(out, in, count); }
 void scale_int8(float* out, const std::int8_t* in, float scale, std::int64_t count) {
   HWY_DYNAMIC_DISPATCH(Int8ToFloat)(out, in, scale, count);
 }

@@ -28,8 +28,7 @@ bool encode_int8(std::span<std::int8_t> codes, std::span<float> scales, const Te
       const float largest = absolute_maximum(row.data(), columns);
       finite = std::isfinite(largest) && finite;
       scales[static_cast<std::size_t>(r)] = largest / 127.0f;
-      round_int8(codes.data() + r * columns, row.data(), largest > 0 ? 1.0f / largest * 127.0f : 0.0f,
-                 columns);
+      round_int8(codes.data() + r * columns, row.data(), largest > 0 ? 1.0f / largest * 127.0f : 0.0f, columns);
     }
   }
   return finite;

@@ -35,8 +35,7 @@ bool encode_short_block(std::uint8_t* codes, float* absmax, const float* values,
   if (count < kNf4Block) block[kNf4Block - 1] = 1.0f;
   std::uint8_t packed[kNf4Block / 2];
   encode_nf4_blocks(packed, &ignored, block, 1);
-  if (count % 2 != 0)
-    packed[count / 2] = static_cast<std::uint8_t>((packed[count / 2] & 0xF0) | 7);  // a zero
+  if (count % 2 != 0) packed[count / 2] = static_cast<std::uint8_t>((packed[count / 2] & 0xF0) | 7);  // a zero
   std::memcpy(codes, packed, static_cast<std::size_t>(nf4_code_bytes(count)));
   return std::isfinite(largest);
 }
@@ -77,15 +76,13 @@ bool encode_nf4(std::span<std::uint8_t> codes, std::span<float> absmax, const Te
     const std::int64_t blocks = std::min(kBlocksPerTask, whole - begin);
     float values[kBlocksPerTask * kNf4Block];
     load_floats(values, source, begin * kNf4Block, blocks * kNf4Block);
-    finite =
-        encode_nf4_blocks(codes.data() + begin * (kNf4Block / 2), absmax.data() + begin, values, blocks) &&
-        finite;
+    finite = encode_nf4_blocks(codes.data() + begin * (kNf4Block / 2), absmax.data() + begin, values, blocks) && finite;
   }
   if (const std::int64_t rest = elements - whole * kNf4Block; rest > 0) {
     float values[kNf4Block];
     load_floats(values, source, whole * kNf4Block, rest);
-    finite = encode_short_block(codes.data() + whole * (kNf4Block / 2),
-                                &absmax[static_cast<std::size_t>(whole)], values, rest) &&
+    finite = encode_short_block(codes.data() + whole * (kNf4Block / 2), &absmax[static_cast<std::size_t>(whole)],
+                                values, rest) &&
              finite;
   }
   return finite;
@@ -97,8 +94,8 @@ float nf4_offset(std::span<const float> absmax) {
   return absmax.empty() ? 0.0f : static_cast<float>(sum / static_cast<double>(absmax.size()));
 }
 
-void encode_nf4_scales(std::span<std::uint8_t> codes, std::span<float> nested_absmax,
-                       std::span<const float> absmax, float offset) {
+void encode_nf4_scales(std::span<std::uint8_t> codes, std::span<float> nested_absmax, std::span<const float> absmax,
+                       float offset) {
   assert(codes.size() == absmax.size());
   const std::array<float, 256>& map = dynamic_map();
   std::array<float, 255> midpoints;
@@ -112,15 +109,14 @@ void encode_nf4_scales(std::span<std::uint8_t> codes, std::span<float> nested_ab
     for (std::size_t i = begin; i < end; ++i) largest = std::max(largest, std::fabs(absmax[i] - offset));
     nested_absmax[static_cast<std::size_t>(block)] = largest;
     if (largest == 0) {  // bitsandbytes gives code 0 here; the scale of 0 makes any code right
-      std::fill(codes.begin() + static_cast<std::ptrdiff_t>(begin),
-                codes.begin() + static_cast<std::ptrdiff_t>(end), 0);
+      std::fill(codes.begin() + static_cast<std::ptrdiff_t>(begin), codes.begin() + static_cast<std::ptrdiff_t>(end),
+                0);
       continue;
     }
     const float inverse = 1.0f / largest;
     for (std::size_t i = begin; i < end; ++i) {
       const float x = on_grid((absmax[i] - offset) * inverse);
-      codes[i] = static_cast<std::uint8_t>(std::lower_bound(midpoints.begin(), midpoints.end(), x) -
-                                           midpoints.begin());
+      codes[i] = static_cast<std::uint8_t>(std::lower_bound(midpoints.begin(), midpoints.end(), x) - midpoints.begin());
     }
   }
 }

@@ -19,9 +19,7 @@ extern const std::array<float, 16> kNf4Values;
 
 inline std::int64_t nf4_code_bytes(std::int64_t elements) { return (elements + 1) / 2; }
 inline std::int64_t nf4_blocks(std::int64_t elements) { return (elements + kNf4Block - 1) / kNf4Block; }
-inline std::int64_t nf4_nested_blocks(std::int64_t blocks) {
-  return (blocks + kNf4NestedBlock - 1) / kNf4NestedBlock;
-}
+inline std::int64_t nf4_nested_blocks(std::int64_t blocks) { return (blocks + kNf4NestedBlock - 1) / kNf4NestedBlock; }
 
 // Encodes `source` (f32, bf16 or f16, flattened row-major) into codes [nf4_code_bytes] and absmax
 // [nf4_blocks]. OpenMP over blocks; the result does not depend on the thread count. False when a value is NaN
@@ -32,7 +30,7 @@ bool encode_nf4(std::span<std::uint8_t> codes, std::span<float> absmax, const Te
 // absmax = dynamic_map()[code] * nested_absmax[block / 256] + offset, where offset is the mean that
 // nf4_offset returns.
 float nf4_offset(std::span<const float> absmax);
-void encode_nf4_scales(std::span<std::uint8_t> codes, std::span<float> nested_absmax,
-                       std::span<const float> absmax, float offset);
+void encode_nf4_scales(std::span<std::uint8_t> codes, std::span<float> nested_absmax, std::span<const float> absmax,
+                       float offset);
 
 }  // namespace attune

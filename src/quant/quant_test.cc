@@ -138,13 +138,9 @@ TEST(Int8, ZeroRowsStayZeroAndNotFiniteOnesAreRefused) {
   std::vector<float> values(6, 0.0f), scales(2), decoded(6);
   std::vector<std::int8_t> codes(6);
   ASSERT_TRUE(encode_int8(codes, scales, {values.data(), DType::kF32, {2, 3}}));
-  decode_rows({decoded.data(), DType::kF32, {2, 3}},
-              {.format = WeightFormat::kInt8,
-               .rows = 2,
-               .columns = 3,
-               .data = codes.data(),
-               .row_scales = scales.data()},
-              0);
+  decode_rows(
+      {decoded.data(), DType::kF32, {2, 3}},
+      {.format = WeightFormat::kInt8, .rows = 2, .columns = 3, .data = codes.data(), .row_scales = scales.data()}, 0);
   EXPECT_EQ(decoded, values);
   values[4] = std::nanf("");
   EXPECT_FALSE(encode_int8(codes, scales, {values.data(), DType::kF32, {2, 3}}));

@@ -16,8 +16,7 @@ constexpr std::int64_t kScaleGroup = 128;  // blocks whose scales are expanded a
 
 // Elements [begin, end) of block `block`, which may be the short last one.
 template <typename Out>
-void decode_partial(Out* out, const WeightMatrix& weight, std::int64_t block, std::int64_t begin,
-                    std::int64_t end) {
+void decode_partial(Out* out, const WeightMatrix& weight, std::int64_t block, std::int64_t begin, std::int64_t end) {
   const std::int64_t first_byte = block * (kNf4Block / 2);
   const std::int64_t stored = nf4_code_bytes(weight.rows * weight.columns) - first_byte;
   std::array<std::uint8_t, kNf4Block / 2> codes{};
@@ -104,8 +103,8 @@ void decode(Out* out, const WeightMatrix& weight, std::int64_t row, std::int64_t
 }  // namespace
 
 std::string_view name_of(WeightFormat format) {
-  static constexpr std::array<std::string_view, 11> kNames = {
-      "f32", "bf16", "f16", "nf4", "int8", "q8_0", "q4_0", "q5_0", "q4_k", "q5_k", "q6_k"};
+  static constexpr std::array<std::string_view, 11> kNames = {"f32",  "bf16", "f16",  "nf4",  "int8", "q8_0",
+                                                              "q4_0", "q5_0", "q4_k", "q5_k", "q6_k"};
   return kNames[static_cast<std::size_t>(format)];
 }
 
@@ -139,8 +138,7 @@ void nf4_scales(float* scales, const WeightMatrix& weight, std::int64_t begin, s
     return;
   }
   for (std::int64_t b = begin; b < begin + count; ++b) {
-    const float product =
-        weight.nested_map[weight.absmax_codes[b]] * weight.nested_absmax[b / kNf4NestedBlock];
+    const float product = weight.nested_map[weight.absmax_codes[b]] * weight.nested_absmax[b / kNf4NestedBlock];
     *scales++ = product + weight.nested_offset;
   }
 }

@@ -31,7 +31,7 @@ struct WeightMatrix {
   const float* nested_map = nullptr;  // 256 entries
   float nested_offset = 0.0f;
   const float* row_scales = nullptr;  // kInt8
-  bool int8_products = false;  // with f32 activations, multiply in 8-bit integers (ops/int8_gemm.h)
+  bool int8_products = false;         // with f32 activations, multiply in 8-bit integers (ops/int8_gemm.h)
 
   std::size_t bytes() const;  // everything stored: codes and scales
 };

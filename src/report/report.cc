@@ -89,9 +89,9 @@ void summary(std::string& page, const RunRecord& run) {
   }
   const double forgetting = number(run.eval, "forgetting", "loss_increase");
   if (std::isfinite(forgetting)) {
-    card(page, "Forgetting", fmt::format("{:+.1f}%", forgetting * 100),
-         fmt::format("loss on general text or answers; budget {:.1f}%",
-                     100 * number(run.eval, "forgetting", "budget")));
+    card(
+        page, "Forgetting", fmt::format("{:+.1f}%", forgetting * 100),
+        fmt::format("loss on general text or answers; budget {:.1f}%", 100 * number(run.eval, "forgetting", "budget")));
   }
   page += "</dl>\n";
 }

@@ -68,7 +68,8 @@ TEST_F(Report, SaysWhatTheRunSaysAndLoadsNothing) {
 TEST_F(Report, TextFromOutsideStaysText) {
   write("run.json", R"({"status":"finished","model":"<script>alert(1)</script>"})");
   write("recipe.yaml", "model: \"<img src=x>\"\n");
-  write("eval.json", R"({"table":[["<i>","1","2",""],"no row"],"samples":[{"prompt":"<b>","base":"&","tuned":"\"'"}]})");
+  write("eval.json",
+        R"({"table":[["<i>","1","2",""],"no row"],"samples":[{"prompt":"<b>","base":"&","tuned":"\"'"}]})");
   const std::string text = page();
   EXPECT_THAT(text, Not(HasSubstr("<script>alert")));
   EXPECT_THAT(text, Not(HasSubstr("<img")));

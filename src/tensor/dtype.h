@@ -10,8 +10,8 @@ namespace attune {
 
 enum class DType : std::uint8_t { kF32, kBF16, kF16, kI8, kU8, kI32, kI64, kF64 };
 
-std::size_t size_of(DType type);         // bytes per element
-std::string_view name_of(DType type);    // "f32", "bf16", ...
+std::size_t size_of(DType type);       // bytes per element
+std::string_view name_of(DType type);  // "f32", "bf16", ...
 
 // IEEE-like bfloat16 and half as storage; arithmetic happens in float.
 struct bf16 {

@@ -23,8 +23,10 @@ std::size_t padded(std::size_t bytes) { return (bytes + kBufferAlignment - 1) / 
 constexpr std::size_t kWorthAsking = std::size_t{64} << 20;
 
 [[noreturn]] void refuse(std::size_t bytes) {
-  throw UserError("[memory] the plan needs {} at once and this machine has {} left; close other programs or name a smaller "
-                  "budget", format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available_memory_bytes())));
+  throw UserError(
+      "[memory] the plan needs {} at once and this machine has {} left; close other programs or name a smaller "
+      "budget",
+      format_bytes(static_cast<double>(bytes)), format_bytes(static_cast<double>(available_memory_bytes())));
 }
 
 bool overlap(const Lifetime& a, const Lifetime& b) { return a.begin < b.end && b.begin < a.end; }
@@ -106,7 +108,9 @@ Arena Arena::in_file(const MemoryPlan& plan, const fs::path& folder) {
   if (arena.bytes_ == 0) return arena;
   std::string name = (folder / "attune-weights-XXXXXX").string();
   const int file = ::mkstemp(name.data());
-  if (file < 0) throw UserError("[{}] cannot hold weights: {}; name another folder in TMPDIR", folder.string(), std::strerror(errno));
+  if (file < 0)
+    throw UserError("[{}] cannot hold weights: {}; name another folder in TMPDIR", folder.string(),
+                    std::strerror(errno));
   ::unlink(name.c_str());
   const int failed = ::posix_fallocate(file, 0, static_cast<off_t>(arena.bytes_));
   void* const address =
@@ -114,8 +118,8 @@ Arena Arena::in_file(const MemoryPlan& plan, const fs::path& folder) {
   const int reason = failed != 0 ? failed : errno;
   ::close(file);
   if (address == MAP_FAILED) {
-    throw UserError("[{}] cannot hold {} of weights: {}; free space there or name another folder in TMPDIR", folder.string(),
-                    format_bytes(static_cast<double>(arena.bytes_)), std::strerror(reason));
+    throw UserError("[{}] cannot hold {} of weights: {}; free space there or name another folder in TMPDIR",
+                    folder.string(), format_bytes(static_cast<double>(arena.bytes_)), std::strerror(reason));
   }
   arena.data_ = static_cast<std::byte*>(address);
   return arena;
@@ -126,7 +130,8 @@ Arena::~Arena() {
 }
 
 Arena::Arena(Arena&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)),
+    : data_(std::exchange(other.data_, nullptr)),
+      bytes_(std::exchange(other.bytes_, 0)),
       buffers_(std::move(other.buffers_)) {}
 
 Arena& Arena::operator=(Arena&& other) noexcept {

@@ -47,9 +47,9 @@ struct BufferPlan {
 class MemoryPlan {
  public:
   BufferId add(std::string name, BufferKind kind, DType dtype, Shape shape, Lifetime lifetime = {});
-  void place();                                      // assigns every offset; idempotent
-  std::size_t arena_bytes() const;                   // after place()
-  std::size_t bytes_of(BufferKind kind) const;       // sum of the buffers of that kind, sharing not considered
+  void place();                                 // assigns every offset; idempotent
+  std::size_t arena_bytes() const;              // after place()
+  std::size_t bytes_of(BufferKind kind) const;  // sum of the buffers of that kind, sharing not considered
   const std::vector<BufferPlan>& buffers() const { return buffers_; }
 
  private:
@@ -71,7 +71,7 @@ class Arena {
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;
 
-  TensorView view(BufferId id) const;                // empty view for an invalid id
+  TensorView view(BufferId id) const;  // empty view for an invalid id
   std::size_t bytes() const { return bytes_; }
   std::span<const std::byte> span() const { return {data_, bytes_}; }
 

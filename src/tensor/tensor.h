@@ -30,6 +30,7 @@ struct Shape {
 
 std::string to_string(const Shape& shape);  // "[2, 3]"
 
+// clang-format off
 template <typename T> struct DTypeOf;
 template <> struct DTypeOf<float> { static constexpr DType value = DType::kF32; };
 template <> struct DTypeOf<bf16> { static constexpr DType value = DType::kBF16; };
@@ -39,6 +40,7 @@ template <> struct DTypeOf<std::int8_t> { static constexpr DType value = DType::
 template <> struct DTypeOf<std::uint8_t> { static constexpr DType value = DType::kU8; };
 template <> struct DTypeOf<std::int32_t> { static constexpr DType value = DType::kI32; };
 template <> struct DTypeOf<std::int64_t> { static constexpr DType value = DType::kI64; };
+// clang-format on
 
 struct TensorView {
   void* data = nullptr;
@@ -48,8 +50,8 @@ struct TensorView {
   bool empty() const { return data == nullptr; }
   std::int64_t elements() const { return shape.elements(); }
   std::size_t bytes() const { return static_cast<std::size_t>(elements()) * size_of(dtype); }
-  std::int64_t rows() const { return shape[0]; }                            // of a matrix
-  std::int64_t columns() const { return elements() / shape[0]; }            // all but the first dimension
+  std::int64_t rows() const { return shape[0]; }                  // of a matrix
+  std::int64_t columns() const { return elements() / shape[0]; }  // all but the first dimension
 
   template <typename T>
   T* as() const {

@@ -51,8 +51,8 @@ TEST(MemoryPlan, OnlyBuffersWithDisjointLifetimesShareBytes) {
     std::size_t sum = 0;
     for (int i = 0; i < 40; ++i) {
       const int begin = static_cast<int>(rng.below(20));
-      plan.add(std::to_string(i), BufferKind::kActivations, DType::kF32, {1 + static_cast<std::int64_t>(rng.below(1000))},
-               {begin, begin + 1 + static_cast<int>(rng.below(8))});
+      plan.add(std::to_string(i), BufferKind::kActivations, DType::kF32,
+               {1 + static_cast<std::int64_t>(rng.below(1000))}, {begin, begin + 1 + static_cast<int>(rng.below(8))});
     }
     plan.place();
     for (const BufferPlan& a : plan.buffers()) {

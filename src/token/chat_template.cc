@@ -198,8 +198,9 @@ std::optional<ChatTemplate> find_chat_template(const fs::path& model_folder) {
 ChatTemplate load_chat_template(const fs::path& model_folder) {
   if (auto found = find_chat_template(model_folder)) return *std::move(found);
   if (is_gguf_path(model_folder)) {
-    throw UserError("[{}] expected a chat template, found no key tokenizer.chat_template; take the model's instruct version",
-                    model_folder.string());
+    throw UserError(
+        "[{}] expected a chat template, found no key tokenizer.chat_template; take the model's instruct version",
+        model_folder.string());
   }
   throw UserError(
       "[{}] expected a chat template, found neither chat_template.jinja nor \"chat_template\" in "

@@ -57,8 +57,8 @@ class JsonTokenizer : public Tokenizer {
         if (inner.id)
           ids.push_back(*inner.id);
         else
-          encode_text(text.substr(inner.begin, inner.end - inner.begin),
-                      inner.begin == 0 ? beginning : Beginning{}, ids);
+          encode_text(text.substr(inner.begin, inner.end - inner.begin), inner.begin == 0 ? beginning : Beginning{},
+                      ids);
       }
     }
     return ids;

@@ -7,6 +7,6 @@
 namespace attune {
 
 inline constexpr std::size_t kLargeAllocation = 16 * 1024;
-int large_allocations();   // since the program began
+int large_allocations();  // since the program began
 
 }  // namespace attune

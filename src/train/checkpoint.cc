@@ -27,16 +27,11 @@ std::vector<fs::path> finished_checkpoints(const fs::path& checkpoints) {
 }
 
 Json state_to_json(const TrainState& state) {
-  Json json = {{"version", kStateVersion},
-               {"step", state.step},
-               {"passes", state.passes},
-               {"tokens", state.tokens},
-               {"epoch", state.position.epoch},
-               {"row", state.position.row},
-               {"skipped", state.skipped},
-               {"loss_steps", state.losses.steps},
-               {"loss_mean", state.losses.mean},
-               {"loss_variance", state.losses.variance},
+  Json json = {{"version", kStateVersion},       {"step", state.step},
+               {"passes", state.passes},         {"tokens", state.tokens},
+               {"epoch", state.position.epoch},  {"row", state.position.row},
+               {"skipped", state.skipped},       {"loss_steps", state.losses.steps},
+               {"loss_mean", state.losses.mean}, {"loss_variance", state.losses.variance},
                {"best_step", state.best.step}};
   if (state.best.step >= 0) {  // an infinity is no JSON
     json["best_loss"] = state.best.loss;
@@ -81,7 +76,7 @@ fs::path checkpoint_path(const fs::path& checkpoints, std::int64_t step) {
 fs::path save_checkpoint(const fs::path& checkpoints, const Model& model, const Adapter* adapter,
                          std::span<const TrainedParameter> parameters, const TrainState& state) {
   const fs::path path = checkpoint_path(checkpoints, state.step);
-  if (fs::exists(path)) return path;   // interrupted right after a save: the same step is the same bytes
+  if (fs::exists(path)) return path;  // interrupted right after a save: the same step is the same bytes
   AtomicFolder folder(path);
   if (adapter != nullptr) {
     adapter->save(folder.temporary());

@@ -25,7 +25,8 @@ FinetuneStart describe(const RunStart& run, const TrainingData& data) {
   start.cut_rows = data.train.cut_rows;
   start.cut_tokens = data.train.cut_tokens;
   start.untrained_rows = data.train.untrained_rows;
-  for (std::int64_t i = 0; i < data.train.rows(); ++i) start.longest_row = std::max(start.longest_row, data.train.length(i));
+  for (std::int64_t i = 0; i < data.train.rows(); ++i)
+    start.longest_row = std::max(start.longest_row, data.train.length(i));
   start.data_digest = data.digest;
   start.problems = data.problems;
   start.cached = data.cached;
@@ -55,8 +56,12 @@ Json info_of(const Recipe& recipe, const FinetuneStart& start, const std::string
           {"total_steps", start.run.total_steps},
           {"parameters", {{"trained", start.run.trained_parameters}, {"all", start.run.all_parameters}}},
           {"planned_bytes",
-           {{"program", start.run.memory.program}, {"weights", start.run.memory.weights}, {"adapter", start.run.memory.adapter}, {"gradients", start.run.memory.gradients},
-            {"activations_and_optimizer", start.run.memory.arena}, {"total", start.run.memory.total()}}},
+           {{"program", start.run.memory.program},
+            {"weights", start.run.memory.weights},
+            {"adapter", start.run.memory.adapter},
+            {"gradients", start.run.memory.gradients},
+            {"activations_and_optimizer", start.run.memory.arena},
+            {"total", start.run.memory.total()}}},
           {"gemm_peak_gflops", start.run.gemm_peak / 1e9},
           {"versions", software_versions()}};
 }
@@ -70,10 +75,10 @@ RunPlan plan_before_loading(const Recipe& recipe, const ModelConfig& config, con
   if (const auto checkpoint = latest_checkpoint(run_folder_of(recipe) / "checkpoints"); resume && checkpoint) {
     fixed.train.optim = optimizer_of_checkpoint(*checkpoint);
   }
-  measure_gemm_peak(activation_type(recipe.compute), 0);   // brings in what products need, which is then counted
+  measure_gemm_peak(activation_type(recipe.compute), 0);  // brings in what products need, which is then counted
   const RunLength length = run_length(data.train, data.valid, fixed.train);
   RunNeeds needs = run_needs(config, stored_type(recipe.model, config), fixed, length.pass_tokens);
-  if (is_gguf_path(recipe.model)) needs.block_bytes = needs.embedding_bytes = 0;   // always read as a whole
+  if (is_gguf_path(recipe.model)) needs.block_bytes = needs.embedding_bytes = 0;  // always read as a whole
   needs.program_bytes = resident_bytes();
   needs.machine_bytes = static_cast<std::size_t>(kMachineShare * static_cast<double>(machine_memory_bytes()));
   RunPlan plan = schedule_run(needs, fixed);
@@ -90,7 +95,8 @@ void add_result(Json& info, const RunSummary& summary) {
   info["tokens_per_second"] = summary.tokens_per_second;
   info["sol"] = summary.sol;
   info["train_loss"] = number_or_null(summary.last_loss);
-  info["eval_loss"] = {{"before", number_or_null(summary.valid_loss_before)}, {"after", number_or_null(summary.valid_loss_after)}};
+  info["eval_loss"] = {{"before", number_or_null(summary.valid_loss_before)},
+                       {"after", number_or_null(summary.valid_loss_after)}};
   if (summary.best.step >= 0) info["best"] = {{"step", summary.best.step}, {"eval_loss", summary.best.loss}};
   info["result_step"] = summary.result_step;
   info["stopped_early"] = summary.stopped_early;
@@ -119,7 +125,7 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   const fs::path folder = run_folder_of(recipe);
   const bool full = recipe.finetune == Finetune::kFull;
   const fs::path output = result_of(recipe);
-  if (!resume && fs::exists(folder)) create_run_folder(folder, recipe);   // refuses, before anything is loaded
+  if (!resume && fs::exists(folder)) create_run_folder(folder, recipe);  // refuses, before anything is loaded
   if (resume && fs::exists(output)) {
     throw UserError("[{}] the run is finished; its result is {}", folder.string(), output.string());
   }
@@ -159,7 +165,7 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
       info["status"] = "stopped";
       write_run_info(folder, info);
     } else if (!resume) {
-      fs::remove_all(folder);   // refused before the first step (memory that is not there): nothing was done
+      fs::remove_all(folder);  // refused before the first step (memory that is not there): nothing was done
     }
     throw;
   }

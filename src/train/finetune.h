@@ -13,22 +13,22 @@ namespace attune {
 struct FinetuneStart {
   RunStart run;
   std::int64_t train_conversations = 0, valid_conversations = 0, replay_conversations = 0;
-  std::int64_t train_tokens = 0, trained_tokens = 0;   // per epoch: all, and those learnt
+  std::int64_t train_tokens = 0, trained_tokens = 0;  // per epoch: all, and those learnt
   std::int64_t cut_rows = 0, cut_tokens = 0, untrained_rows = 0, longest_row = 0;
   std::string data_digest;
-  ProblemCounts problems;                              // warnings of the checks that attune data check makes
-  bool cached = false;                                 // the tokens come from a cache
+  ProblemCounts problems;  // warnings of the checks that attune data check makes
+  bool cached = false;     // the tokens come from a cache
 };
 
 struct FinetuneCallbacks {
   std::function<void(const FinetuneStart&)> on_start;
-  LoopCallbacks loop;                                  // its on_start is not used
-  ReadProgress on_read;                                // rows tokenized so far, of all
+  LoopCallbacks loop;    // its on_start is not used
+  ReadProgress on_read;  // rows tokenized so far, of all
 };
 
 struct FinetuneResult {
   RunSummary summary;
-  fs::path output;                                     // runs/NAME/adapter, or runs/NAME/model for full training
+  fs::path output;  // runs/NAME/adapter, or runs/NAME/model for full training
 };
 
 // Runs recipe.output from the start, or with `resume` from its last checkpoint. Everything that can be wrong with the

@@ -13,9 +13,7 @@ namespace {
 
 constexpr std::string_view kReference = "attune train --help-recipe lists every key";
 
-std::string group_of(const std::string& name) {
-  return name.substr(0, std::min(name.find('.'), name.size()));
-}
+std::string group_of(const std::string& name) { return name.substr(0, std::min(name.find('.'), name.size())); }
 
 bool is_group(std::span<const Key> keys, std::span<const RefusedKey> refused, const std::string& name) {
   const auto inside = [&](const auto& key) { return key.name.starts_with(name + "."); };
@@ -27,16 +25,16 @@ std::string suggestion(std::span<const Key> keys, const std::string& name) {
   std::vector<std::string> names;
   for (const Key& key : keys) {
     const std::string last = name.substr(name.rfind('.') + 1);
-    if (key.name == last || key.name.ends_with("." + last))
-      return fmt::format("; did you mean {}?", key.name);
+    if (key.name == last || key.name.ends_with("." + last)) return fmt::format("; did you mean {}?", key.name);
     names.push_back(key.name);
     names.push_back(group_of(key.name));
   }
   std::string hint = did_you_mean(name, names);
-  if (hint.empty()) {   // misspelt and in the wrong group: compare the last parts alone
+  if (hint.empty()) {  // misspelt and in the wrong group: compare the last parts alone
     std::vector<std::string> last_parts;
     for (const Key& key : keys) last_parts.push_back(key.name.substr(key.name.rfind('.') + 1));
-    if (const auto nearest = nearest_name(name.substr(name.rfind('.') + 1), last_parts)) return suggestion(keys, *nearest);
+    if (const auto nearest = nearest_name(name.substr(name.rfind('.') + 1), last_parts))
+      return suggestion(keys, *nearest);
   }
   return hint.empty() ? fmt::format("; {}", kReference) : hint;
 }
@@ -58,12 +56,10 @@ void read_key(std::span<const Key> keys, std::span<const RefusedKey> refused, co
     }
     return;
   }
-  const auto no =
-      std::find_if(refused.begin(), refused.end(), [&](const RefusedKey& r) { return r.name == name; });
+  const auto no = std::find_if(refused.begin(), refused.end(), [&](const RefusedKey& r) { return r.name == name; });
   if (no != refused.end()) {
-    const bool harmless =
-        node.kind == YamlNode::Kind::kNull ||
-        (node.kind == YamlNode::Kind::kScalar && !no->accepted.empty() && node.text == no->accepted);
+    const bool harmless = node.kind == YamlNode::Kind::kNull ||
+                          (node.kind == YamlNode::Kind::kScalar && !no->accepted.empty() && node.text == no->accepted);
     if (!harmless) read.problems.push_back({fmt::format("[{}] {}: {}", place, name, no->reason), true});
     return;
   }
@@ -80,8 +76,8 @@ void read_map(std::span<const Key> keys, std::span<const RefusedKey> refused, co
     } else if (child.kind == YamlNode::Kind::kMap) {
       read_map(keys, refused, name + ".", child, where, read);
     } else if (child.kind != YamlNode::Kind::kNull) {
-      read.problems.push_back({fmt::format("[{}] {}: expected a group of keys, got {}; {}", place, name,
-                                           found_text(child), kReference)});
+      read.problems.push_back(
+          {fmt::format("[{}] {}: expected a group of keys, got {}; {}", place, name, found_text(child), kReference)});
     }
   }
 }
@@ -98,8 +94,8 @@ void read_keys(std::span<const Key> keys, std::span<const RefusedKey> refused, c
   }
 }
 
-void read_override(std::span<const Key> keys, std::span<const RefusedKey> refused,
-                   const std::string& assignment, KeysRead& read) {
+void read_override(std::span<const Key> keys, std::span<const RefusedKey> refused, const std::string& assignment,
+                   KeysRead& read) {
   const std::size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) {
     read.problems.push_back(
@@ -161,8 +157,7 @@ std::string describe_keys(std::span<const Key> keys, std::span<const RefusedKey>
     text += fmt::format("- `{}`: {}; {}.\n  {}\n", in_group ? key.name.substr(group.size() + 1) : key.name,
                         type_text(key), absent ? "no default" : fmt::format("default `{}`", value), key.help);
   }
-  if (!refused.empty())
-    text += "\n## Refused\n\nKeys of other tools that this version knows and does not honour.\n\n";
+  if (!refused.empty()) text += "\n## Refused\n\nKeys of other tools that this version knows and does not honour.\n\n";
   for (const RefusedKey& key : refused) text += fmt::format("- `{}`: {}.\n", key.name, key.reason);
   return text;
 }

@@ -36,8 +36,8 @@ void read_keys(std::span<const Key> keys, std::span<const RefusedKey> refused, c
                const std::string& where, KeysRead& read);
 
 // One "a.b=value" of the command line; the value is YAML ("[q_proj, v_proj]").
-void read_override(std::span<const Key> keys, std::span<const RefusedKey> refused,
-                   const std::string& assignment, KeysRead& read);
+void read_override(std::span<const Key> keys, std::span<const RefusedKey> refused, const std::string& assignment,
+                   KeysRead& read);
 
 // Throws the problems, one per line, as Unsupported when all are, else as UserError; returns when there are
 // none.

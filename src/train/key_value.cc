@@ -23,9 +23,7 @@ template <typename... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
 std::string number_text(std::int64_t value) { return fmt::format("{}", value); }
-std::string number_text(double value) {
-  return fmt::format("{}", value);
-}  // the shortest that reads back equal
+std::string number_text(double value) { return fmt::format("{}", value); }  // the shortest that reads back equal
 
 bool within(double value, const NumberRange& range) {
   return (range.low_open ? value > range.low : value >= range.low) &&
@@ -34,14 +32,9 @@ bool within(double value, const NumberRange& range) {
 
 std::string range_text(const NumberRange& range) {
   std::string text;
-  if (std::isfinite(range.low))
-    text += fmt::format(" {} {:.15g}", range.low_open ? "above" : "from", range.low);
+  if (std::isfinite(range.low)) text += fmt::format(" {} {:.15g}", range.low_open ? "above" : "from", range.low);
   if (std::isfinite(range.high))
-    text += fmt::format(" {} {:.15g}",
-                        range.high_open  ? "below"
-                        : range.low_open ? "up to"
-                                         : "to",
-                        range.high);
+    text += fmt::format(" {} {:.15g}", range.high_open ? "below" : range.low_open ? "up to" : "to", range.high);
   return text;
 }
 
@@ -143,8 +136,7 @@ bool assign(const Key& key, const YamlNode& node) {
                         [&](double* number) { return assign_number(*number, node, key.range); },
                         [&](bool* flag) {
                           const bool yes = node.text == "true" || node.text == "True";
-                          if (node.quoted || (!yes && node.text != "false" && node.text != "False"))
-                            return false;
+                          if (node.quoted || (!yes && node.text != "false" && node.text != "False")) return false;
                           *flag = yes;
                           return true;
                         },
@@ -156,8 +148,7 @@ bool assign(const Key& key, const YamlNode& node) {
                           return assign_if(*list, parse_text_list(node));
                         },
                         [&](TextOrList* either) {
-                          return assign_if(*either, parse_text(node)) ||
-                                 assign_if(*either, parse_text_list(node));
+                          return assign_if(*either, parse_text(node)) || assign_if(*either, parse_text_list(node));
                         },
                         [&](auto* pattern) { return assign_pattern(*pattern, node, key.range); },
                     },
@@ -184,20 +175,19 @@ std::string value_text(const Field& field) {
 
 std::string type_text(const Key& key) {
   const std::string range = range_text(key.range);
-  return std::visit(
-      Overloaded{
-          [](std::string*) { return std::string("text"); },
-          [&](std::int64_t*) { return "a whole number" + range; },
-          [&](double*) { return "a number" + range; },
-          [](bool*) { return std::string("true or false"); },
-          [](std::uint64_t*) { return std::string("auto or a size such as 5GB or 512MiB"); },
-          [](const Choice& choice) { return fmt::format("{}", fmt::join(choice.names, " | ")); },
-          [](TextList*) { return std::string("text or a list of texts"); },
-          [](TextOrList*) { return std::string("text or a list of texts"); },
-          [&](Pattern<std::int64_t>*) { return "a map from text to a whole number" + range; },
-          [&](Pattern<double>*) { return "a map from text to a number" + range; },
-      },
-      key.field);
+  return std::visit(Overloaded{
+                        [](std::string*) { return std::string("text"); },
+                        [&](std::int64_t*) { return "a whole number" + range; },
+                        [&](double*) { return "a number" + range; },
+                        [](bool*) { return std::string("true or false"); },
+                        [](std::uint64_t*) { return std::string("auto or a size such as 5GB or 512MiB"); },
+                        [](const Choice& choice) { return fmt::format("{}", fmt::join(choice.names, " | ")); },
+                        [](TextList*) { return std::string("text or a list of texts"); },
+                        [](TextOrList*) { return std::string("text or a list of texts"); },
+                        [&](Pattern<std::int64_t>*) { return "a map from text to a whole number" + range; },
+                        [&](Pattern<double>*) { return "a map from text to a number" + range; },
+                    },
+                    key.field);
 }
 
 std::string found_text(const YamlNode& node) {

@@ -35,8 +35,8 @@ using Pattern = std::vector<std::pair<std::string, Number>>;  // in order of wri
 
 // Where a value goes; the type decides what YAML is accepted. A TextList also accepts one text; uint64 is a
 // number of bytes ("5GB", "512MiB"; 0 is written "auto").
-using Field = std::variant<std::string*, std::int64_t*, double*, bool*, std::uint64_t*, Choice, TextList*,
-                           TextOrList*, Pattern<std::int64_t>*, Pattern<double>*>;
+using Field = std::variant<std::string*, std::int64_t*, double*, bool*, std::uint64_t*, Choice, TextList*, TextOrList*,
+                           Pattern<std::int64_t>*, Pattern<double>*>;
 
 struct NumberRange {
   double low = -std::numeric_limits<double>::infinity();

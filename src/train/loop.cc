@@ -15,14 +15,14 @@ namespace {
 
 Json step_line(const StepReport& report, double sol, bool with_kl) {
   Json line = {{"step", report.step},
-          {"epoch", report.epoch},
-          {"loss", report.loss},
-          {"learning_rate", report.learning_rate},
-          {"grad_norm", report.gradient_norm},
-          {"tokens", report.tokens},
-          {"supervised_tokens", report.supervised_tokens},
-          {"tokens_per_second", static_cast<double>(report.tokens) / report.seconds},
-          {"sol", sol}};
+               {"epoch", report.epoch},
+               {"loss", report.loss},
+               {"learning_rate", report.learning_rate},
+               {"grad_norm", report.gradient_norm},
+               {"tokens", report.tokens},
+               {"supervised_tokens", report.supervised_tokens},
+               {"tokens_per_second", static_cast<double>(report.tokens) / report.seconds},
+               {"sol", sol}};
   if (with_kl) line["kl_to_base"] = report.kl_to_base;
   return line;
 }
@@ -37,8 +37,11 @@ std::int64_t elements_of(std::span<const NamedParameter> parameters) {
 class Loop {
  public:
   Loop(const Run& run, const LoopCallbacks& callbacks)
-      : run_(run), recipe_(run.recipe.train), callbacks_(callbacks),
-        parameters_(parameters_to_train(run.model, run.adapter)), checkpoints_(run.folder / "checkpoints"),
+      : run_(run),
+        recipe_(run.recipe.train),
+        callbacks_(callbacks),
+        parameters_(parameters_to_train(run.model, run.adapter)),
+        checkpoints_(run.folder / "checkpoints"),
         packing_{recipe_.max_length, recipe_.packing, static_cast<std::uint64_t>(recipe_.seed)} {}
 
   RunSummary operator()() {
@@ -87,7 +90,8 @@ class Loop {
     BatchStream batches = stream(state_.position);
     double work = 0;
     while (state_.step < total_steps_ && !out_of_patience()) {
-      const StepReport report = train_step(run_.model, trained_, batches, batch_, activations_, ranks_, step_options(), state_);
+      const StepReport report =
+          train_step(run_.model, trained_, batches, batch_, activations_, ranks_, step_options(), state_);
       summary_.tokens += report.tokens;
       summary_.seconds += report.seconds;
       work += report.work;
@@ -132,9 +136,10 @@ class Loop {
     append({{"step", report.step}, {"skipped", why}});
     if (callbacks_.on_skip) callbacks_.on_skip(report, why);
     if (state_.skipped < recipe_.max_skipped_steps) return;
-    throw UserError("[train] {} steps in a row up to step {} were skipped, the last because {}; lower train.learning_rate "
-                    "and resume from the last checkpoint in {}",
-                    state_.skipped, report.step, why, checkpoints_.string());
+    throw UserError(
+        "[train] {} steps in a row up to step {} were skipped, the last because {}; lower train.learning_rate "
+        "and resume from the last checkpoint in {}",
+        state_.skipped, report.step, why, checkpoints_.string());
   }
 
   bool save_due(bool better) const {
@@ -168,9 +173,17 @@ class Loop {
 
   StepOptions step_options() const {
     const double factor = learning_rate_factor(recipe_.lr_scheduler_type, state_.step, warmup_steps_, total_steps_);
-    return {recipe_.gradient_accumulation_steps, recipe_.learning_rate * factor, recipe_.adam_beta1, recipe_.adam_beta2,
-            recipe_.adam_epsilon, recipe_.weight_decay, recipe_.max_grad_norm, recipe_.neftune_noise_alpha, recipe_.kl_to_base,
-            static_cast<std::uint64_t>(recipe_.seed), state_.losses.most_believable(recipe_.loss_spike_deviations)};
+    return {recipe_.gradient_accumulation_steps,
+            recipe_.learning_rate * factor,
+            recipe_.adam_beta1,
+            recipe_.adam_beta2,
+            recipe_.adam_epsilon,
+            recipe_.weight_decay,
+            recipe_.max_grad_norm,
+            recipe_.neftune_noise_alpha,
+            recipe_.kl_to_base,
+            static_cast<std::uint64_t>(recipe_.seed),
+            state_.losses.most_believable(recipe_.loss_spike_deviations)};
   }
 
   double evaluate() {

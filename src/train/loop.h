@@ -25,7 +25,7 @@ struct EvalReport {
 
 struct RunStart {
   std::int64_t first_step = 0, total_steps = 0, warmup_steps = 0;
-  double gemm_peak = 0;                              // FLOP/s, measured now
+  double gemm_peak = 0;  // FLOP/s, measured now
   RunMemory memory;
   std::int64_t trained_parameters = 0, all_parameters = 0;
 };
@@ -36,33 +36,34 @@ struct LoopCallbacks {
   std::function<void(const StepReport&, double sol)> on_step;
   std::function<void(const EvalReport&)> on_eval;
   std::function<void(const fs::path&)> on_checkpoint;
-  std::function<void(const StepReport&, const std::string& why)> on_skip;   // after on_step, for a step that changed nothing
-  std::function<void(const Json& line)> on_metrics;   // each line of metrics.jsonl, when it is written
+  std::function<void(const StepReport&, const std::string& why)>
+      on_skip;                                       // after on_step, for a step that changed nothing
+  std::function<void(const Json& line)> on_metrics;  // each line of metrics.jsonl, when it is written
 };
 
 struct RunSummary {
   std::int64_t steps = 0, tokens = 0;
-  double seconds = 0;                // in steps of this process
+  double seconds = 0;  // in steps of this process
   double tokens_per_second = 0, sol = 0;
   double last_loss = 0;
-  double valid_loss_before = 0, valid_loss_after = 0;   // NaN without held-out data
-  BestEval best;                     // step -1 without held-out data
-  bool stopped_early = false;        // the held-out loss did not get better for so long
-  std::int64_t result_step = 0;      // whose values the run ends with: the last, or the best if the recipe says so
+  double valid_loss_before = 0, valid_loss_after = 0;  // NaN without held-out data
+  BestEval best;                                       // step -1 without held-out data
+  bool stopped_early = false;                          // the held-out loss did not get better for so long
+  std::int64_t result_step = 0;  // whose values the run ends with: the last, or the best if the recipe says so
   RunMemory memory;
-  std::size_t peak_bytes = 0;        // measured by the operating system
+  std::size_t peak_bytes = 0;  // measured by the operating system
 };
 
 // What a run works on. The model (and adapter) are changed in place.
 struct Run {
   Model& model;
-  Adapter* adapter;                  // nullptr: every weight is trained
+  Adapter* adapter;  // nullptr: every weight is trained
   const TokenizedDataset& train;
-  const TokenizedDataset& valid;     // may be empty
+  const TokenizedDataset& valid;  // may be empty
   const Recipe& recipe;
-  fs::path folder;                   // receives metrics.jsonl and checkpoints/
-  bool resume = false;               // go on from the latest checkpoint, if there is one
-  const RunPlan* plan = nullptr;     // made before the model was loaded by its schedule; nullptr: made here
+  fs::path folder;                // receives metrics.jsonl and checkpoints/
+  bool resume = false;            // go on from the latest checkpoint, if there is one
+  const RunPlan* plan = nullptr;  // made before the model was loaded by its schedule; nullptr: made here
 };
 
 // Throws Interrupted after Ctrl-C, when the checkpoint is on disk; UserError when the memory budget cannot hold the run

@@ -7,9 +7,9 @@
 namespace attune {
 namespace {
 
-constexpr double kMemory = 0.98;         // about the last fifty steps
+constexpr double kMemory = 0.98;          // about the last fifty steps
 constexpr std::int64_t kLeastSteps = 20;  // before, the loss still falls steeply and says little
-constexpr double kLeastDeviation = 0.1;  // of the mean: a very even run has spikes worth the name only
+constexpr double kLeastDeviation = 0.1;   // of the mean: a very even run has spikes worth the name only
 
 }  // namespace
 

@@ -16,7 +16,7 @@ class MetricsLog {
   // and a torn last line are dropped, so that no step appears twice.
   MetricsLog(const fs::path& path, std::int64_t after_step);
 
-  void append(const Json& line);   // one line, flushed; UserError on a full disk
+  void append(const Json& line);  // one line, flushed; UserError on a full disk
 
  private:
   struct Close {

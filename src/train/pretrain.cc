@@ -5,10 +5,10 @@
 
 #include "base/error.h"
 #include "conversation/dataset.h"
+#include "token/train_tokenizer.h"
 #include "train/key_table.h"
 #include "train/recipe_keys.h"
 #include "train/run_folder.h"
-#include "token/train_tokenizer.h"
 
 namespace attune {
 namespace {
@@ -23,7 +23,8 @@ constexpr const char* kChatTemplate =
 
 std::vector<Key> keys_of(PretrainRecipe& r) {
   std::vector<Key> keys = {
-      {"data", &r.data, "Text files (*.txt, documents separated by a form feed) and conversations (*.jsonl). Required."},
+      {"data", &r.data,
+       "Text files (*.txt, documents separated by a form feed) and conversations (*.jsonl). Required."},
       {"output", &r.output, "Folder of the run. Absent: `runs/` and the name of the recipe file."},
       {"model.vocab_size", &r.vocab_size, "Pieces of the tokenizer.", {300, 1000000}},
       {"model.hidden_size", &r.hidden_size, "Width.", {8, 65536}},
@@ -35,7 +36,8 @@ std::vector<Key> keys_of(PretrainRecipe& r) {
   };
   for (Key& key : train_keys(r.train)) keys.push_back(std::move(key));
   keys.push_back({"eval.eval_share", &r.eval_share, "Share of the rows held out.", {0, 0.9}});
-  keys.push_back({"eval.eval_steps", &r.eval_steps, "Updates between two measurements of the held-out loss.", {0, kMost}});
+  keys.push_back(
+      {"eval.eval_steps", &r.eval_steps, "Updates between two measurements of the held-out loss.", {0, kMost}});
   for (Key& key : save_keys(r.save)) keys.push_back(std::move(key));
   return keys;
 }
@@ -82,7 +84,8 @@ std::vector<std::string> texts_of(const PretrainRecipe& recipe) {
 }
 
 // A document as rows of max_length tokens, each beginning with BOS; every token is a target.
-void append_document(TokenizedDataset& data, const std::string& document, const Tokenizer& tokenizer, std::int64_t max_length) {
+void append_document(TokenizedDataset& data, const std::string& document, const Tokenizer& tokenizer,
+                     std::int64_t max_length) {
   const std::vector<TokenId> tokens = tokenizer.encode(document);
   const auto piece = static_cast<std::size_t>(max_length - 1);
   for (std::size_t begin = 0; begin < tokens.size(); begin += piece) {
@@ -117,10 +120,12 @@ Rows tokenize_all(const PretrainRecipe& recipe, const Tokenizer& tokenizer, cons
   for (const std::string& path : recipe.data) {
     TokenizedDataset all = make_tokenized_dataset();
     if (is_text(path)) {
-      for (const std::string& document : documents_of(path)) append_document(all, document, tokenizer, recipe.train.max_length);
+      for (const std::string& document : documents_of(path))
+        append_document(all, document, tokenizer, recipe.train.max_length);
     } else {
       const auto conversations = read_conversations(path);
-      all = tokenize(conversations, chat_template, tokenizer, recipe.train.max_length, recipe.train.assistant_only_loss, path);
+      all = tokenize(conversations, chat_template, tokenizer, recipe.train.max_length, recipe.train.assistant_only_loss,
+                     path);
     }
     // A file that is named again is trained on again, but the same rows stay held out.
     const bool again = std::find(seen.begin(), seen.end(), path) != seen.end();
@@ -211,7 +216,8 @@ RunSummary pretrain(const PretrainRecipe& recipe, bool resume, const LoopCallbac
   const Rows rows = tokenize_all(recipe, *tokenizer, chat_template);
   Model model = make_trainable_model(shape_of(recipe, *tokenizer), static_cast<std::uint64_t>(recipe.train.seed));
   const Recipe training = as_full_training(recipe);
-  const RunSummary summary = run_training({model, nullptr, rows.train, rows.valid, training, folder, resume}, callbacks);
+  const RunSummary summary =
+      run_training({model, nullptr, rows.train, rows.valid, training, folder, resume}, callbacks);
 
   AtomicFolder result(folder / "model");
   save_model(result.temporary(), model, DType::kBF16);

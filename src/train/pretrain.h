@@ -10,9 +10,9 @@
 namespace attune {
 
 struct PretrainRecipe {
-  std::vector<std::string> data;      // *.txt (documents separated by a form feed on a line of its own) and *.jsonl
-                                      // (conversations); a file named twice counts twice
-  std::string output;                 // run folder; its model/ is the result
+  std::vector<std::string> data;  // *.txt (documents separated by a form feed on a line of its own) and *.jsonl
+                                  // (conversations); a file named twice counts twice
+  std::string output;             // run folder; its model/ is the result
   std::int64_t vocab_size = 4096;
   std::int64_t hidden_size = 192, intermediate_size = 512, num_hidden_layers = 6, num_attention_heads = 6,
                num_key_value_heads = 3;
@@ -20,7 +20,7 @@ struct PretrainRecipe {
   double eval_share = 0.01;
   std::int64_t eval_steps = 500;
   SaveRecipe save;
-  TrainRecipe train;                  // the keys of a training recipe
+  TrainRecipe train;  // the keys of a training recipe
 };
 
 // Reads and checks the YAML, as load_recipe does.

@@ -23,13 +23,15 @@ Choice init_choice(std::string& field) {
 std::vector<Key> own_keys(Recipe& r) {
   return {
       {"model", &r.model,
-       "Folder of the base model, as Hugging Face writes it, a .gguf file, or the name of a repository that `attune pull` got. Required."},
-      {"data", &r.data,
-       "Folders or files of conversations (JSONL), as `attune import` writes them. Required."},
+       "Folder of the base model, as Hugging Face writes it, a .gguf file, or the name of a repository that `attune "
+       "pull` got. Required."},
+      {"data", &r.data, "Folders or files of conversations (JSONL), as `attune import` writes them. Required."},
       {"output", &r.output, "Folder of the run. Absent: `runs/` and the name of the recipe file."},
       {"token_cache", &r.token_cache,
-       "Folder where the tokens of a data set are kept, so that data larger than memory can be trained on and is tokenized "
-       "once. `auto`: `~/.cache/attune/tokens` (or below `$XDG_CACHE_HOME`) for data of 16 MB and more; `none`: in memory."},
+       "Folder where the tokens of a data set are kept, so that data larger than memory can be trained on and is "
+       "tokenized "
+       "once. `auto`: `~/.cache/attune/tokens` (or below `$XDG_CACHE_HOME`) for data of 16 MB and more; `none`: in "
+       "memory."},
       {"memory", &r.memory,
        "Most memory the run may take, the program itself included: the fastest schedule within it is chosen, and what "
        "cannot fit is refused before the start. `auto`: what this machine (or its control group) has."},
@@ -57,10 +59,7 @@ std::vector<Key> own_keys(Recipe& r) {
        "or endings. All linears learn more than q_proj and v_proj at the same size (QLoRA, section 4)."},
       {"lora.use_rslora", &r.lora.use_rslora,
        "Scale by lora_alpha / sqrt(r). Off, as in PEFT; worth it from r = 64 on."},
-      {"lora.rank_pattern",
-       &r.lora.rank_pattern,
-       "Other ranks for modules whose path ends with a key.",
-       {1, 4096}},
+      {"lora.rank_pattern", &r.lora.rank_pattern, "Other ranks for modules whose path ends with a key.", {1, 4096}},
       {"lora.alpha_pattern", &r.lora.alpha_pattern, "Other alphas, likewise.", {0, kMost, true}},
       {"lora.init_lora_weights", init_choice(r.lora.init_lora_weights),
        "First values of A: `true` is PEFT's Kaiming-uniform. B is 0 either way, so training starts at the "
@@ -75,10 +74,7 @@ std::vector<Key> eval_keys(EvalRecipe& r) {
        "Share of the conversations held out of training, to measure the loss on words never seen; 0 holds "
        "none. Not used where a data folder brings its own valid.jsonl.",
        {0, 0.9}},
-      {"eval.eval_max",
-       &r.eval_max,
-       "Most conversations held out: enough for two digits, soon measured.",
-       {1, kMost}},
+      {"eval.eval_max", &r.eval_max, "Most conversations held out: enough for two digits, soon measured.", {1, kMost}},
       {"eval.eval_steps",
        &r.eval_steps,
        "Updates between two measurements of the held-out loss; 0 measures after every epoch.",
@@ -97,26 +93,33 @@ std::vector<Key> eval_keys(EvalRecipe& r) {
 std::vector<Key> hub_keys(HubRecipe& r) {
   return {
       {"hub.repo", &r.repo,
-       "Repository of the Hub that the run is pushed to, e.g. `me/pete`, made when missing. Absent: nothing is sent. The token "
-       "comes from HF_TOKEN or the Hub's token file. Pushing never stops or slows the run: what cannot be sent waits in the run "
+       "Repository of the Hub that the run is pushed to, e.g. `me/pete`, made when missing. Absent: nothing is sent. "
+       "The token "
+       "comes from HF_TOKEN or the Hub's token file. Pushing never stops or slows the run: what cannot be sent waits "
+       "in the run "
        "folder for `attune sync RUN`."},
       {"hub.strategy", choice(r.strategy, {"every_save", "best", "end"}),
-       "What is pushed: each checkpoint, those that are the best so far on held-out data, or the result. One commit each."},
+       "What is pushed: each checkpoint, those that are the best so far on held-out data, or the result. One commit "
+       "each."},
       {"hub.private", &r.is_private, "Whether a repository that is made now is private."},
       {"hub.branch_per_step", &r.branch_per_step, "A branch `step-000100` at each commit, to go on from."},
       {"hub.tag_per_step", &r.tag_per_step, "A tag `step-000100` at each commit, to load it by."},
       {"hub.base_model", &r.base_model,
        "Repository of the base model, for the model card. Absent: found out where the folder tells."},
-      {"hub.license", &r.license, "License of what is pushed, as the Hub names it. Absent: the base model's where its card tells."},
+      {"hub.license", &r.license,
+       "License of what is pushed, as the Hub names it. Absent: the base model's where its card tells."},
   };
 }
 
 std::vector<Key> track_keys(TrackRecipe& r) {
   return {
       {"track.mlflow", &r.mlflow,
-       "Where MLflow is told of the run: `http://HOST:PORT` of a server, `databricks` (DATABRICKS_HOST and DATABRICKS_TOKEN, or "
-       "DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET), or without any server `sqlite:///mlflow.db` or a folder such as "
-       "`./mlruns`. Absent: nothing is sent. Credentials come from the environment only. The run never waits: what cannot be "
+       "Where MLflow is told of the run: `http://HOST:PORT` of a server, `databricks` (DATABRICKS_HOST and "
+       "DATABRICKS_TOKEN, or "
+       "DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET), or without any server `sqlite:///mlflow.db` or a folder "
+       "such as "
+       "`./mlruns`. Absent: nothing is sent. Credentials come from the environment only. The run never waits: what "
+       "cannot be "
        "delivered stays in the run folder for `attune sync RUN`."},
       {"track.tensorboard", &r.tensorboard,
        "Event files for TensorBoard: `true` writes them into the run folder, a folder gets one folder for each run."},
@@ -130,7 +133,8 @@ std::vector<Key> track_keys(TrackRecipe& r) {
 // All of them, in the order of the file.
 std::vector<Key> keys_of(Recipe& r) {
   std::vector<Key> keys = own_keys(r);
-  for (std::vector<Key> group : {train_keys(r.train), eval_keys(r.eval), save_keys(r.save), track_keys(r.track), hub_keys(r.hub)}) {
+  for (std::vector<Key> group :
+       {train_keys(r.train), eval_keys(r.eval), save_keys(r.save), track_keys(r.track), hub_keys(r.hub)}) {
     std::move(group.begin(), group.end(), std::back_inserter(keys));
   }
   return keys;
@@ -159,8 +163,7 @@ void check_together(const Recipe& recipe, const std::string& where, KeysRead& re
     complain(where, "model: expected the folder of a base model, got nothing; e.g. model: models/base");
   }
   if (!read.place_of.contains("data")) {
-    complain(where,
-             "data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
+    complain(where, "data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
   }
   for (const auto& [name, place] : read.place_of) {
     if (name.starts_with("hub.") && recipe.hub.repo.empty()) {
@@ -173,13 +176,13 @@ void check_together(const Recipe& recipe, const std::string& where, KeysRead& re
       complain(place, "train.kl_to_base: expected an adapter to switch off, got finetune: full; remove it");
     }
     if (name.starts_with("lora.")) {
-      complain(place,
-               fmt::format("{}: expected no adapter with finetune: full; remove one of the two", name));
+      complain(place, fmt::format("{}: expected no adapter with finetune: full; remove one of the two", name));
     }
   }
   if (recipe.compute == Compute::kInt8) {
-    complain(read.place_of.at("compute"),
-             "compute: expected auto, f32 or bf16 with finetune: full, since int8 products need frozen weights; remove it");
+    complain(
+        read.place_of.at("compute"),
+        "compute: expected auto, f32 or bf16 with finetune: full, since int8 products need frozen weights; remove it");
   }
   if (recipe.quantization != Quantization::kNone) {
     complain(read.place_of.at("quantization"),
@@ -196,10 +199,7 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        &t.num_train_epochs,
        "Passes over the data; parts count. With chats, 3 learn a style and more begin to recite.",
        {0, 10000, true}},
-      {"train.max_steps",
-       &t.max_steps,
-       "When positive, the number of updates, instead of the epochs.",
-       {-1, kMost}},
+      {"train.max_steps", &t.max_steps, "When positive, the number of updates, instead of the epochs.", {-1, kMost}},
       {"train.per_device_train_batch_size",
        &t.per_device_train_batch_size,
        "Rows that go through the model at once; memory grows with it. One packed row already keeps a "
@@ -215,8 +215,7 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        "Peak learning rate. 2e-4 is QLoRA's for adapters; full training takes a tenth, 2e-5, unless told "
        "otherwise.",
        {0, 1000, true}},
-      {"train.lr_scheduler_type",
-       choice(t.lr_scheduler_type, {"constant", "constant_with_warmup", "linear", "cosine"}),
+      {"train.lr_scheduler_type", choice(t.lr_scheduler_type, {"constant", "constant_with_warmup", "linear", "cosine"}),
        "Course of the learning rate, as transformers computes it. A rate that ends at 0 lets the last steps "
        "settle."},
       {"train.warmup_ratio",
@@ -234,12 +233,10 @@ std::vector<Key> train_keys(TrainRecipe& t) {
       {"train.adam_beta1", &t.adam_beta1, "Decay of the first moment.", {0, 1, false, true}},
       {"train.adam_beta2", &t.adam_beta2, "Decay of the second moment.", {0, 1, false, true}},
       {"train.adam_epsilon", &t.adam_epsilon, "Added to the denominator, as in torch.", {0, 1, true}},
-      {"train.max_grad_norm",
-       &t.max_grad_norm,
-       "Gradients are clipped to this norm; 0 does not clip.",
-       {0, kMost}},
+      {"train.max_grad_norm", &t.max_grad_norm, "Gradients are clipped to this norm; 0 does not clip.", {0, kMost}},
       {"train.replay_data", &t.replay_data,
-       "Conversations to mix in so that what they show is not forgotten: general ones, or the base's own answers (`attune synth "
+       "Conversations to mix in so that what they show is not forgotten: general ones, or the base's own answers "
+       "(`attune synth "
        "--model`, `attune generate`). Files or folders, as in `data`; none is held out."},
       {"train.replay_ratio",
        &t.replay_ratio,
@@ -247,12 +244,14 @@ std::vector<Key> train_keys(TrainRecipe& t) {
        {0, 100}},
       {"train.kl_to_base",
        &t.kl_to_base,
-       "Weight of a term that keeps the answers near those of the base, whose adapter is switched off for one more forward "
+       "Weight of a term that keeps the answers near those of the base, whose adapter is switched off for one more "
+       "forward "
        "pass: KL(base || tuned) in nats a token. 0 is none; 0.1 holds what the base knows and still learns a style.",
        {0, 1000}},
       {"train.loss_spike_deviations",
        &t.loss_spike_deviations,
-       "A step whose loss is so many standard deviations above the mean of the last steps is skipped and reported, as one "
+       "A step whose loss is so many standard deviations above the mean of the last steps is skipped and reported, as "
+       "one "
        "that is not a number always is; 0 skips no other.",
        {0, kMost}},
       {"train.max_skipped_steps",
@@ -278,10 +277,7 @@ std::vector<Key> train_keys(TrainRecipe& t) {
       {"train.gradient_checkpointing", choice(t.gradient_checkpointing, {"auto", "true", "false"}),
        "Compute activations again in the backward pass instead of keeping them. `auto`: as little as `memory` "
        "asks for."},
-      {"train.seed",
-       &t.seed,
-       "Order of the data, first values of the adapter, dropout, noise.",
-       {0, 4294967295}},
+      {"train.seed", &t.seed, "Order of the data, first values of the adapter, dropout, noise.", {0, 4294967295}},
       {"train.logging_steps",
        &t.logging_steps,
        "Updates between two lines of metrics.jsonl; a line costs nothing.",
@@ -293,7 +289,8 @@ std::vector<Key> save_keys(SaveRecipe& r) {
   return {
       {"save.save_steps",
        &r.save_steps,
-       "Updates between two checkpoints: what a power cut may cost. A new lowest held-out loss is saved as well. 0 saves at the "
+       "Updates between two checkpoints: what a power cut may cost. A new lowest held-out loss is saved as well. 0 "
+       "saves at the "
        "end only.",
        {0, kMost}},
       {"save.save_total_limit",
@@ -333,7 +330,8 @@ std::string to_yaml(const Recipe& recipe) {
     return (copy.finetune == Finetune::kFull && key.name.starts_with("lora.")) ||
            (copy.output.empty() && key.name == "output") || (copy.hub.repo.empty() && key.name.starts_with("hub.")) ||
            (copy.train.replay_data.empty() && key.name == "train.replay_data") ||
-           (copy.hub.base_model.empty() && key.name == "hub.base_model") || (copy.hub.license.empty() && key.name == "hub.license");
+           (copy.hub.base_model.empty() && key.name == "hub.base_model") ||
+           (copy.hub.license.empty() && key.name == "hub.license");
   });
   // An absent text is not the empty text to who reads it.
   std::erase_if(keys, [](const Key& key) {

@@ -34,12 +34,12 @@ struct TrainRecipe {
   std::int64_t warmup_steps = 0;  // when positive, instead of the ratio
   double weight_decay = 0.0;
   double adam_beta1 = 0.9, adam_beta2 = 0.999, adam_epsilon = 1e-8;
-  double max_grad_norm = 1.0;  // 0: no clipping
+  double max_grad_norm = 1.0;            // 0: no clipping
   std::vector<std::string> replay_data;  // mixed in: general words, so that they are not forgotten
   double replay_ratio = 0.1;             // of them, to one conversation of the data
-  double kl_to_base = 0.0;              // weight of KL(base || tuned) in the loss; 0: none
-  double loss_spike_deviations = 6.0;   // above the running mean of the loss; 0: every finite loss is believed
-  std::int64_t max_skipped_steps = 5;   // in a row, then the run stops
+  double kl_to_base = 0.0;               // weight of KL(base || tuned) in the loss; 0: none
+  double loss_spike_deviations = 6.0;    // above the running mean of the loss; 0: every finite loss is believed
+  std::int64_t max_skipped_steps = 5;    // in a row, then the run stops
   OptimizerKind optim = OptimizerKind::kAuto;
   std::int64_t max_length = 1024;
   bool packing = true;
@@ -51,9 +51,9 @@ struct TrainRecipe {
 };
 
 struct EvalRecipe {
-  double eval_share = 0.05;     // of the conversations, held out; 0: none
-  std::int64_t eval_max = 200;  // at most so many of them
-  std::int64_t eval_steps = 0;  // 0: at the end of every epoch
+  double eval_share = 0.05;                  // of the conversations, held out; 0: none
+  std::int64_t eval_max = 200;               // at most so many of them
+  std::int64_t eval_steps = 0;               // 0: at the end of every epoch
   std::int64_t early_stopping_patience = 0;  // measurements without a gain; 0: never
   double early_stopping_threshold = 0;       // a smaller gain is none
 };
@@ -78,19 +78,19 @@ struct HubRecipe {
 
 // Where a run can be watched; src/track/ does it, cli connects the two.
 struct TrackRecipe {
-  std::string mlflow;                // http(s)://..., databricks, sqlite:///file, a folder; empty: none
-  std::string tensorboard = "false"; // "true": the run folder; else a folder
+  std::string mlflow;                 // http(s)://..., databricks, sqlite:///file, a folder; empty: none
+  std::string tensorboard = "false";  // "true": the run folder; else a folder
   std::string experiment = "attune";
-  std::string run_name;              // empty: the run folder's name
-  std::string parent_run;            // of MLflow; may be empty
+  std::string run_name;    // empty: the run folder's name
+  std::string parent_run;  // of MLflow; may be empty
 };
 
 struct Recipe {
-  std::string model;              // folder
-  std::vector<std::string> data;  // folders or files of conversations
-  std::string output;             // run folder; empty: runs/<name of the recipe file>
+  std::string model;                 // folder
+  std::vector<std::string> data;     // folders or files of conversations
+  std::string output;                // run folder; empty: runs/<name of the recipe file>
   std::string token_cache = "auto";  // folder of token_cache.h's files; "auto", "none"
-  std::uint64_t memory = 0;       // bytes; 0: no limit
+  std::uint64_t memory = 0;          // bytes; 0: no limit
   Compute compute = Compute::kAuto;
   Quantization quantization = Quantization::kNF4;  // load_recipe: none for full training when not given
   Finetune finetune = Finetune::kLora;

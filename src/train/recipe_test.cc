@@ -72,8 +72,7 @@ TEST(Recipe, ReadsEveryKindOfValue) {
   EXPECT_EQ(recipe.quantization, Quantization::kInt8);
   EXPECT_EQ(recipe.lora.r, 8);
   EXPECT_EQ(recipe.lora.lora_alpha, 16.5);
-  EXPECT_THAT(std::get<std::vector<std::string>>(recipe.lora.target_modules),
-              ElementsAre("q_proj", "v_proj"));
+  EXPECT_THAT(std::get<std::vector<std::string>>(recipe.lora.target_modules), ElementsAre("q_proj", "v_proj"));
   EXPECT_THAT(recipe.lora.rank_pattern, ElementsAre(Pair("layers.1.self_attn.q_proj", 4), Pair("k_proj", 2)));
   EXPECT_THAT(recipe.lora.alpha_pattern, ElementsAre(Pair("k_proj", 2.5)));
   EXPECT_EQ(recipe.lora.init_lora_weights, "gaussian");
@@ -90,8 +89,7 @@ TEST(Recipe, OverridesWinAndAreYaml) {
       parse(kShort + "lora: {r: 8}\n", {"lora.r=4", "lora.target_modules=[q_proj, o_proj]", "data=other",
                                         "train.seed=7", "lora.rank_pattern={k_proj: 2}"});
   EXPECT_EQ(recipe.lora.r, 4);
-  EXPECT_THAT(std::get<std::vector<std::string>>(recipe.lora.target_modules),
-              ElementsAre("q_proj", "o_proj"));
+  EXPECT_THAT(std::get<std::vector<std::string>>(recipe.lora.target_modules), ElementsAre("q_proj", "o_proj"));
   EXPECT_THAT(recipe.data, ElementsAre("other"));
   EXPECT_EQ(recipe.train.seed, 7);
   EXPECT_THAT(recipe.lora.rank_pattern, ElementsAre(Pair("k_proj", 2)));
@@ -115,8 +113,7 @@ TEST(Recipe, MemoryIsASize) {
   EXPECT_EQ(memory("1.5GB"), 1'500'000'000u);
   EXPECT_EQ(memory("2GiB"), std::uint64_t{2} << 30);
   EXPECT_EQ(memory("4096B"), 4096u);
-  EXPECT_EQ(refusal(kShort + "memory: 5"),
-            "[r.yaml:3] memory: expected auto or a size such as 5GB or 512MiB, got 5");
+  EXPECT_EQ(refusal(kShort + "memory: 5"), "[r.yaml:3] memory: expected auto or a size such as 5GB or 512MiB, got 5");
   EXPECT_EQ(refusal(kShort + "memory: -5GB"),
             "[r.yaml:3] memory: expected auto or a size such as 5GB or 512MiB, got -5GB");
 }
@@ -129,8 +126,7 @@ TEST(Recipe, UnknownKeysNameTheNearest) {
   EXPECT_EQ(refusal(kShort + "trian:\n  seed: 1\n"), "[r.yaml:3] unknown key trian; did you mean train?");
   EXPECT_EQ(refusal(kShort + "train: {max_seq_length: 1}\n"),
             "[r.yaml:3] unknown key train.max_seq_length; did you mean train.max_length?");
-  EXPECT_EQ(refusal(kShort + "zebra: 1\n"),
-            "[r.yaml:3] unknown key zebra; attune train --help-recipe lists every key");
+  EXPECT_EQ(refusal(kShort + "zebra: 1\n"), "[r.yaml:3] unknown key zebra; attune train --help-recipe lists every key");
   EXPECT_EQ(refusal(kShort, {"lora.rr=4"}), "[--set lora.rr] unknown key lora.rr; did you mean lora.r?");
 }
 
@@ -139,37 +135,31 @@ TEST(Recipe, WrongValuesSayWhatIsExpected) {
             "[r.yaml:3] quantization: expected none | nf4 | int8, got nf5; did you mean nf4?");
   EXPECT_EQ(refusal(kShort + "lora:\n  r: eight\n"),
             "[r.yaml:4] lora.r: expected a whole number from 1 to 4096, got eight");
-  EXPECT_EQ(refusal(kShort + "lora: {r: 8.5}\n"),
-            "[r.yaml:3] lora.r: expected a whole number from 1 to 4096, got 8.5");
+  EXPECT_EQ(refusal(kShort + "lora: {r: 8.5}\n"), "[r.yaml:3] lora.r: expected a whole number from 1 to 4096, got 8.5");
   EXPECT_EQ(refusal(kShort + "lora: {r: \"8\"}\n"),
             "[r.yaml:3] lora.r: expected a whole number from 1 to 4096, got \"8\"");
-  EXPECT_EQ(refusal(kShort + "lora: {r: 0}\n"),
-            "[r.yaml:3] lora.r: expected a whole number from 1 to 4096, got 0");
+  EXPECT_EQ(refusal(kShort + "lora: {r: 0}\n"), "[r.yaml:3] lora.r: expected a whole number from 1 to 4096, got 0");
   EXPECT_EQ(refusal(kShort + "lora: {lora_dropout: 1}\n"),
             "[r.yaml:3] lora.lora_dropout: expected a number from 0 below 1, got 1");
   EXPECT_EQ(refusal(kShort + "train: {learning_rate: inf}\n"),
             "[r.yaml:3] train.learning_rate: expected a number above 0 up to 1000, got inf");
-  EXPECT_EQ(refusal(kShort + "train: {packing: yes}\n"),
-            "[r.yaml:3] train.packing: expected true or false, got yes");
+  EXPECT_EQ(refusal(kShort + "train: {packing: yes}\n"), "[r.yaml:3] train.packing: expected true or false, got yes");
   EXPECT_EQ(refusal(kShort + "train: {seed: [1, 2]}\n"),
             "[r.yaml:3] train.seed: expected a whole number from 0 to 4294967295, got a list");
   EXPECT_EQ(refusal(kShort + "train: 3\n"),
             "[r.yaml:3] train: expected a group of keys, got 3; attune train --help-recipe lists every key");
-  EXPECT_EQ(
-      refusal(kShort + "lora: {rank_pattern: {q_proj: none}}\n"),
-      "[r.yaml:3] lora.rank_pattern: expected a map from text to a whole number from 1 to 4096, got a map");
-  EXPECT_EQ(refusal("data: []\nmodel: m\n"),
-            "[r.yaml:1] data: expected text or a list of texts, got an empty list");
+  EXPECT_EQ(refusal(kShort + "lora: {rank_pattern: {q_proj: none}}\n"),
+            "[r.yaml:3] lora.rank_pattern: expected a map from text to a whole number from 1 to 4096, got a map");
+  EXPECT_EQ(refusal("data: []\nmodel: m\n"), "[r.yaml:1] data: expected text or a list of texts, got an empty list");
   EXPECT_EQ(refusal("data: d\nmodel: \"a\\nb\"\n"), "[r.yaml:2] model: expected text, got \"a\\nb\"");
   EXPECT_EQ(refusal(kShort, {"lora.r"}), "[--set] expected key=value, got \"lora.r\"; e.g. --set lora.r=8");
   EXPECT_EQ(refusal(kShort, {"lora=8"}), "[--set lora] expected a key, got a group; e.g. --set lora.r=8");
 }
 
 TEST(Recipe, MissingModelAndDataAreBothNamed) {
-  EXPECT_EQ(
-      refusal(""),
-      "[r.yaml] model: expected the folder of a base model, got nothing; e.g. model: models/base\n"
-      "[r.yaml] data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
+  EXPECT_EQ(refusal(""),
+            "[r.yaml] model: expected the folder of a base model, got nothing; e.g. model: models/base\n"
+            "[r.yaml] data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
 }
 
 TEST(Recipe, WhatThisBuildCannotHonourIsUnsupported) {
@@ -213,13 +203,11 @@ TEST(Recipe, WhatIsNotPlainYamlIsRefused) {
   EXPECT_THROW(parse("model: " + std::string(100000, '{')), BadFile);
   EXPECT_EQ(refusal<BadFile>(std::string(300000, '#')),
             "[r.yaml] expected at most 262144 bytes of YAML, got 300000; is this the right file?");
-  EXPECT_EQ(refusal<BadFile>("model: \xff\n"),
-            "[r.yaml] expected UTF-8, got other bytes; is this the right file?");
-  EXPECT_EQ(
-      refusal("- model\n"),
-      "[r.yaml:1] expected lines of key: value, got a list; attune train --help-recipe lists every key\n"
-      "[r.yaml] model: expected the folder of a base model, got nothing; e.g. model: models/base\n"
-      "[r.yaml] data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
+  EXPECT_EQ(refusal<BadFile>("model: \xff\n"), "[r.yaml] expected UTF-8, got other bytes; is this the right file?");
+  EXPECT_EQ(refusal("- model\n"),
+            "[r.yaml:1] expected lines of key: value, got a list; attune train --help-recipe lists every key\n"
+            "[r.yaml] model: expected the folder of a base model, got nothing; e.g. model: models/base\n"
+            "[r.yaml] data: expected conversations, got nothing; e.g. data: data/chat (attune import makes it)");
 }
 
 TEST(Recipe, TheWrittenRecipeReadsBackEqual) {
@@ -249,7 +237,8 @@ TEST(Recipe, TheWrittenRecipeReadsBackEqual) {
 }
 
 TEST(Recipe, HubKeysNeedARepository) {
-  EXPECT_EQ(refusal(kShort + "hub: {strategy: best}\n"), "[r.yaml:3] hub.strategy: expected hub.repo beside it; e.g. repo: me/my-model");
+  EXPECT_EQ(refusal(kShort + "hub: {strategy: best}\n"),
+            "[r.yaml:3] hub.strategy: expected hub.repo beside it; e.g. repo: me/my-model");
   const Recipe recipe = parse(kShort + "hub: {repo: me/pete, strategy: end, private: false, branch_per_step: true}\n");
   EXPECT_EQ(recipe.hub.repo, "me/pete");
   EXPECT_EQ(recipe.hub.strategy, HubStrategy::kEnd);

@@ -28,9 +28,8 @@ fs::path result_of(const Recipe& recipe) {
 
 void create_run_folder(const fs::path& folder, const Recipe& recipe) {
   if (fs::exists(folder)) {
-    throw UserError(
-        "[{}] the run exists already; go on with: attune train --resume {}, or choose another `output`",
-        folder.string(), folder.string());
+    throw UserError("[{}] the run exists already; go on with: attune train --resume {}, or choose another `output`",
+                    folder.string(), folder.string());
   }
   AtomicFolder made(folder);
   write_file_atomic(made.temporary() / "recipe.yaml", to_yaml(recipe));
@@ -40,8 +39,7 @@ void create_run_folder(const fs::path& folder, const Recipe& recipe) {
 Recipe open_run_folder(const fs::path& folder) {
   const fs::path recipe = folder / "recipe.yaml";
   if (!fs::exists(recipe)) {
-    throw UserError("[{}] is not a run: it has no recipe.yaml; runs are folders such as runs/NAME",
-                    folder.string());
+    throw UserError("[{}] is not a run: it has no recipe.yaml; runs are folders such as runs/NAME", folder.string());
   }
   return load_recipe(recipe, {});
 }
@@ -50,10 +48,11 @@ bool run_exists(const Recipe& recipe) {
   const fs::path folder = run_folder_of(recipe);
   if (!fs::exists(folder)) return false;
   Recipe there = open_run_folder(folder);
-  there.output = recipe.output;   // the folder may have been moved
+  there.output = recipe.output;  // the folder may have been moved
   if (there == recipe) return true;
-  throw UserError("[{}] the run there has another recipe; go on with: attune train --resume {}, or choose another `output`",
-                  folder.string(), folder.string());
+  throw UserError(
+      "[{}] the run there has another recipe; go on with: attune train --resume {}, or choose another `output`",
+      folder.string(), folder.string());
 }
 
 void write_run_info(const fs::path& folder, const Json& info) {

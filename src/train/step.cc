@@ -36,7 +36,8 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
   for (std::int64_t i = 0; i < options.gradient_accumulation; ++i) {
     batches.next(batch);
     const PassNoise noise{true, options.seed, state.passes++, options.neftune_alpha};
-    const HeadLoss part = loss_and_gradients(model, pass_input(batch), targets_of(batch), noise, activations, options.kl_to_base);
+    const HeadLoss part =
+        loss_and_gradients(model, pass_input(batch), targets_of(batch), noise, activations, options.kl_to_base);
     loss.sum += part.sum;
     loss.tokens += part.tokens;
     loss.divergence += part.divergence;
@@ -54,10 +55,15 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
   report.skipped = !finite || report.loss > options.most_loss;
   if (!report.skipped) {
     // torch.nn.utils.clip_grad_norm_: max_norm / (norm + 1e-6), never above 1.
-    const double clip = options.max_grad_norm > 0 ? std::min(1.0, options.max_grad_norm / (report.gradient_norm + 1e-6)) : 1.0;
-    const AdamWParams update{static_cast<float>(options.learning_rate), static_cast<float>(options.beta1),
-                             static_cast<float>(options.beta2), static_cast<float>(options.epsilon),
-                             static_cast<float>(options.weight_decay), state.step + 1, static_cast<float>(mean * clip)};
+    const double clip =
+        options.max_grad_norm > 0 ? std::min(1.0, options.max_grad_norm / (report.gradient_norm + 1e-6)) : 1.0;
+    const AdamWParams update{static_cast<float>(options.learning_rate),
+                             static_cast<float>(options.beta1),
+                             static_cast<float>(options.beta2),
+                             static_cast<float>(options.epsilon),
+                             static_cast<float>(options.weight_decay),
+                             state.step + 1,
+                             static_cast<float>(mean * clip)};
     for (std::size_t i = 0; i < parameters.size(); ++i) update_parameter(parameters[i], i, update, options.seed);
   }
 

@@ -34,7 +34,8 @@ std::string token_key(const Recipe& recipe, const ChatTemplate& chat_template, s
   }
   for (const fs::path& file : train) parts += fmt::format("train {}\n", file_digest(file));
   for (const fs::path& file : valid) parts += fmt::format("valid {}\n", file_digest(file));
-  for (const fs::path& file : replay) parts += fmt::format("replay {} {}\n", recipe.train.replay_ratio, file_digest(file));
+  for (const fs::path& file : replay)
+    parts += fmt::format("replay {} {}\n", recipe.train.replay_ratio, file_digest(file));
   return sha256_hex(parts);
 }
 

@@ -63,7 +63,7 @@ Recipe small_recipe() {
 
 struct Outcome {
   RunSummary summary;
-  std::string adapter;   // bytes of the last checkpoint's adapter
+  std::string adapter;  // bytes of the last checkpoint's adapter
   std::string optimizer;
 };
 
@@ -82,7 +82,8 @@ Outcome train(const fs::path& folder, const Recipe& recipe, bool resume, int sto
     if (++steps == stop_after) throw Stop("stopped");
   };
   Outcome outcome;
-  outcome.summary = run_training({model, const_cast<Adapter*>(&adapter), rows, valid, recipe, folder, resume}, callbacks);
+  outcome.summary =
+      run_training({model, const_cast<Adapter*>(&adapter), rows, valid, recipe, folder, resume}, callbacks);
   const fs::path checkpoint = latest_checkpoint(folder / "checkpoints").value();
   outcome.adapter = read_file(checkpoint / "adapter_model.safetensors");
   outcome.optimizer = read_file(checkpoint / "optimizer.safetensors");
@@ -144,13 +145,14 @@ TEST(Train, ASpikeIsSkippedAndReported) {
   Model model = load_model(kModel, Quantization::kNF4);
   Recipe recipe = small_recipe();
   recipe.train.num_train_epochs = 10;
-  recipe.train.learning_rate = 1e-6;           // so the loss goes up and down around a mean
-  recipe.train.loss_spike_deviations = 0.01;   // and whatever is above it is a spike
+  recipe.train.learning_rate = 1e-6;          // so the loss goes up and down around a mean
+  recipe.train.loss_spike_deviations = 0.01;  // and whatever is above it is a spike
   recipe.train.max_skipped_steps = 1000;
   Adapter adapter = Adapter::create(model, recipe.lora, 1, true);
   const auto parameters = [&] {
     std::string bytes;
-    for (const NamedParameter& p : parameters_to_train(model, &adapter)) bytes.append(static_cast<const char*>(p.value.data), p.value.bytes());
+    for (const NamedParameter& p : parameters_to_train(model, &adapter))
+      bytes.append(static_cast<const char*>(p.value.data), p.value.bytes());
     return bytes;
   };
   std::string before = parameters();
@@ -183,7 +185,8 @@ TEST(Train, StopsAfterManyLossesThatAreNoNumbers) {
     FAIL() << "went on";
   } catch (const UserError& error) {
     EXPECT_NE(std::string(error.what()).find("3 steps in a row up to step "), std::string::npos) << error.what();
-    EXPECT_NE(std::string(error.what()).find("not finite; lower train.learning_rate"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("not finite; lower train.learning_rate"), std::string::npos)
+        << error.what();
   }
 }
 
@@ -191,7 +194,7 @@ TEST(Train, StopsEarlyAndTakesTheBest) {
   const TemporaryFolder folder;
   Recipe recipe = small_recipe();
   recipe.train.num_train_epochs = 40;
-  recipe.train.learning_rate = 2e-2;   // soon learns the rows by heart and forgets the rule
+  recipe.train.learning_rate = 2e-2;  // soon learns the rows by heart and forgets the rule
   recipe.eval.eval_steps = 5;
   recipe.eval.early_stopping_patience = 3;
   recipe.save.load_best_model_at_end = true;
@@ -234,7 +237,8 @@ TEST(Train, FrozenWeightsDoNotMoveAndAFreshAdapterIsTheBase) {
     std::string all;
     for (const Block& block : model.blocks) {
       for (const Linear& linear : block.linears) {
-        all.append(static_cast<const char*>(linear.weight.data), static_cast<std::size_t>(linear.weight.rows * linear.weight.columns / 2));
+        all.append(static_cast<const char*>(linear.weight.data),
+                   static_cast<std::size_t>(linear.weight.rows * linear.weight.columns / 2));
       }
     }
     return all;
@@ -255,7 +259,7 @@ TEST(Train, FrozenWeightsDoNotMoveAndAFreshAdapterIsTheBase) {
   Adapter one = Adapter::create(model, recipe.lora, 1, true);
   const double with_one = loss_before_training(&one);
   EXPECT_EQ(bytes_of(), before);
-  Adapter two = Adapter::create(model, recipe.lora, 2, true);   // another A, but B = 0 again
+  Adapter two = Adapter::create(model, recipe.lora, 2, true);  // another A, but B = 0 again
   EXPECT_EQ(loss_before_training(&two), with_one);
 }
 
@@ -347,7 +351,7 @@ TEST(Checkpoint, DamageIsNamed) {
   const fs::path checkpoint = latest_checkpoint(folder.path / "checkpoints").value();
   fs::resize_file(checkpoint / "optimizer.safetensors", 100);
   EXPECT_THROW(train(folder.path, small_recipe(), true), UserError);
-  fs::remove(checkpoint / "state.json");   // not a checkpoint any more: the one before is taken
+  fs::remove(checkpoint / "state.json");  // not a checkpoint any more: the one before is taken
   EXPECT_NE(latest_checkpoint(folder.path / "checkpoints"), checkpoint);
 }
 

@@ -124,8 +124,10 @@ class Loader {
       return std::exchange(encoded_, 0);
     };
     for_each(sources_.train, [&](Row&& row) {
-      if (hold_out.takes(read++)) hold(std::move(row));
-      else train_on(std::move(row));
+      if (hold_out.takes(read++))
+        hold(std::move(row));
+      else
+        train_on(std::move(row));
     });
     data_.train_conversations = end_part();
     const EvenShare replay(replayed, recipe_.train.replay_ratio * static_cast<double>(data_.train_conversations));

@@ -17,9 +17,9 @@ struct TrainingData {
   TokenizedDataset train, valid;  // valid may be empty
   std::int64_t train_conversations = 0, valid_conversations = 0;
   std::int64_t replay_conversations = 0;  // in `train` as well, not counted in train_conversations
-  std::string digest;      // SHA-256 of all conversations: train, replayed, valid
-  ProblemCounts problems;  // warnings only
-  bool cached = false;     // mapped from a file (batch/token_cache.h) that was there before
+  std::string digest;                     // SHA-256 of all conversations: train, replayed, valid
+  ProblemCounts problems;                 // warnings only
+  bool cached = false;                    // mapped from a file (batch/token_cache.h) that was there before
 };
 
 // Rows read so far, of all; called now and then, and only while rows are tokenized.

@@ -70,7 +70,7 @@ TEST_F(TrainingDataTest, ReplayedConversationsAreMixedInAndNeverHeldOut) {
   recipe_.train.replay_ratio = 0.25;
   const TrainingData mixed = load();
   EXPECT_EQ(mixed.train_conversations, 54);
-  EXPECT_EQ(mixed.replay_conversations, 13);   // a quarter of 54
+  EXPECT_EQ(mixed.replay_conversations, 13);  // a quarter of 54
   EXPECT_EQ(mixed.train.rows(), 54 + 13);
   EXPECT_NE(mixed.digest, plain.digest);
   expect_same(mixed.valid, plain.valid);
@@ -80,7 +80,7 @@ TEST_F(TrainingDataTest, ReplayedConversationsAreMixedInAndNeverHeldOut) {
   EXPECT_TRUE(found.cached);
   expect_same(mixed, found);
   EXPECT_EQ(found.replay_conversations, 13);
-  recipe_.train.replay_ratio = 10;   // more than there are: all of them
+  recipe_.train.replay_ratio = 10;  // more than there are: all of them
   const TrainingData all = load();
   EXPECT_FALSE(all.cached);
   EXPECT_EQ(all.replay_conversations, 40);

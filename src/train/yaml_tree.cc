@@ -23,8 +23,7 @@ class TreeBuilder : public YAML::EventHandler {
   explicit TreeBuilder(const std::string& where) : where_(where) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (std::exchange(begun_, true))
-      fail(mark, "expected one YAML document, got a second one; remove the line ---");
+    if (std::exchange(begun_, true)) fail(mark, "expected one YAML document, got a second one; remove the line ---");
   }
   void OnDocumentEnd() override {}
   void OnAnchor(const YAML::Mark& mark, const std::string&) override { refuse_anchor(mark); }
@@ -35,13 +34,11 @@ class TreeBuilder : public YAML::EventHandler {
     place(mark, YamlNode::Kind::kNull);
   }
 
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
-                const std::string& value) override {
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, const std::string& value) override {
     refuse_tag(mark, tag);
     if (wants_key()) {
       const auto& siblings = open_.back()->children;
-      const auto same =
-          std::find_if(siblings.begin(), siblings.end(), [&](auto& s) { return s.key == value; });
+      const auto same = std::find_if(siblings.begin(), siblings.end(), [&](auto& s) { return s.key == value; });
       if (same != siblings.end()) {
         fail(mark, fmt::format("key {} is given twice, first in line {}; remove one", value, same->line));
       }
@@ -58,8 +55,7 @@ class TreeBuilder : public YAML::EventHandler {
                        YAML::EmitterStyle::value) override {
     open(mark, tag, YamlNode::Kind::kList);
   }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t,
-                  YAML::EmitterStyle::value) override {
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t, YAML::EmitterStyle::value) override {
     open(mark, tag, YamlNode::Kind::kMap);
   }
   void OnSequenceEnd() override { open_.pop_back(); }
@@ -77,8 +73,7 @@ class TreeBuilder : public YAML::EventHandler {
   void open(const YAML::Mark& mark, const std::string& tag, YamlNode::Kind kind) {
     refuse_tag(mark, tag);
     if (wants_key()) fail(mark, "expected a plain key, got a list or map; write key: value");
-    if (open_.size() == kMaxDepth)
-      fail(mark, fmt::format("expected at most {} levels; flatten it", kMaxDepth));
+    if (open_.size() == kMaxDepth) fail(mark, fmt::format("expected at most {} levels; flatten it", kMaxDepth));
     open_.push_back(&place(mark, kind));
   }
 
@@ -93,8 +88,7 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   void refuse_anchor(const YAML::Mark& mark) const {
-    fail(mark,
-         "expected plain YAML, got an anchor or alias (& or *); write the value out, or quote the text");
+    fail(mark, "expected plain YAML, got an anchor or alias (& or *); write the value out, or quote the text");
   }
   void refuse_tag(const YAML::Mark& mark, const std::string& tag) const {
     if (!tag.empty() && tag != "?" && tag != "!") {
@@ -116,8 +110,7 @@ YamlNode parse_yaml(std::string_view text, const std::string& where) {
     throw BadFile("[{}] expected at most {} bytes of YAML, got {}; is this the right file?", where, kMaxBytes,
                   text.size());
   }
-  if (!is_valid_utf8(text))
-    throw BadFile("[{}] expected UTF-8, got other bytes; is this the right file?", where);
+  if (!is_valid_utf8(text)) throw BadFile("[{}] expected UTF-8, got other bytes; is this the right file?", where);
   TreeBuilder builder(where);
   try {
     std::istringstream stream{std::string(text)};
@@ -125,9 +118,8 @@ YamlNode parse_yaml(std::string_view text, const std::string& where) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    builder.fail(
-        error.mark,
-        fmt::format("expected YAML, got a syntax error: {}; check indentation and quotes", error.msg));
+    builder.fail(error.mark,
+                 fmt::format("expected YAML, got a syntax error: {}; check indentation and quotes", error.msg));
   }
   return std::move(builder.root);
 }

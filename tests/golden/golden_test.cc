@@ -33,9 +33,7 @@ std::vector<T> values(const SafetensorsFile& file, const std::string& name) {
 struct Tokens {
   std::vector<std::int32_t> ids, positions, targets, starts;
 
-  PassInput input() {
-    return {view(ids), view(positions), starts};
-  }
+  PassInput input() { return {view(ids), view(positions), starts}; }
   static TensorView view(std::vector<std::int32_t>& column) {
     return {column.data(), DType::kI32, {static_cast<std::int64_t>(column.size())}};
   }
@@ -43,7 +41,8 @@ struct Tokens {
 
 // `lengths`: of the sequences that input_ids holds end to end. labels[t+1] is what logits[t] predict.
 Tokens tokens_of(const SafetensorsFile& golden, const std::string& prefix, const std::vector<std::int64_t>& lengths) {
-  const auto ids = values<std::int64_t>(golden, prefix + "input_ids"), labels = values<std::int64_t>(golden, prefix + "labels");
+  const auto ids = values<std::int64_t>(golden, prefix + "input_ids"),
+             labels = values<std::int64_t>(golden, prefix + "labels");
   Tokens tokens;
   tokens.starts.push_back(0);
   for (const std::int64_t length : lengths) {
@@ -72,7 +71,7 @@ struct Buffers {
     options.backward = true;
     options.full_training = full_training;
     options.keep.assign(static_cast<std::size_t>(recomputed), Keep::kInput);
-    options.head_rows = 33;   // so that chunks end in the middle of a row
+    options.head_rows = 33;  // so that chunks end in the middle of a row
     options.lora_ranks = lora_ranks_of(model);
     options.near_base = near_base;
     MemoryPlan plan;
@@ -136,7 +135,8 @@ Trained ten_steps(const Model& model, const Adapter* adapter, Tokens& tokens, DT
   Trained result;
   for (int step = 1; step <= 10; ++step) {
     for (const TrainedParameter& p : parameters) std::memset(p.gradient.data, 0, p.gradient.bytes());
-    const HeadLoss loss = loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
+    const HeadLoss loss =
+        loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
     const double mean = 1.0 / static_cast<double>(loss.tokens);
     double squares = 0;
     for (const TrainedParameter& p : parameters) squares += sum_of_squares(p.gradient);
@@ -144,8 +144,10 @@ Trained ten_steps(const Model& model, const Adapter* adapter, Tokens& tokens, DT
     result.losses.push_back(loss.sum * mean);
     result.norms.push_back(norm);
     const double clip = std::min(1.0, kClip / (norm + 1e-6));
-    const AdamWParams update{static_cast<float>(learning_rate), 0.9f, 0.999f, 1e-8f, 0.01f, step, static_cast<float>(mean * clip)};
-    for (const TrainedParameter& p : parameters) adamw_step(p.value, p.gradient, p.first_moment, p.second_moment, update);
+    const AdamWParams update{static_cast<float>(learning_rate), 0.9f, 0.999f, 1e-8f, 0.01f, step,
+                             static_cast<float>(mean * clip)};
+    for (const TrainedParameter& p : parameters)
+      adamw_step(p.value, p.gradient, p.first_moment, p.second_moment, update);
   }
   return result;
 }
@@ -153,7 +155,8 @@ Trained ten_steps(const Model& model, const Adapter* adapter, Tokens& tokens, DT
 void expect_losses(const Trained& got, const SafetensorsFile& golden, const std::string& name, double tolerance) {
   const auto expected = values<float>(golden, name);
   ASSERT_EQ(expected.size(), got.losses.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(got.losses[i], expected[i], tolerance) << name << " step " << i + 1;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(got.losses[i], expected[i], tolerance) << name << " step " << i + 1;
 }
 
 class Golden : public testing::TestWithParam<std::string> {
@@ -168,7 +171,8 @@ struct NearLoss {
   double total = 0, divergence = 0;
 };
 
-NearLoss near_loss(const std::vector<float>& base, const std::vector<float>& tuned, const Tokens& tokens, double weight) {
+NearLoss near_loss(const std::vector<float>& base, const std::vector<float>& tuned, const Tokens& tokens,
+                   double weight) {
   const std::size_t vocab = base.size() / tokens.ids.size();
   const auto log_softmax = [&](const std::vector<float>& logits, std::size_t row) {
     std::vector<double> x(logits.begin() + static_cast<std::ptrdiff_t>(row * vocab),
@@ -202,7 +206,8 @@ TEST_P(Golden, StaysNearTheBase) {
   for (const NamedParameter& p : named) std::memset(p.gradient.data, 0, p.gradient.bytes());
   const HeadLoss got =
       loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations, kWeight);
-  const NearLoss want = near_loss(values<float>(golden, "logits_base"), values<float>(golden, "logits_adapter"), tokens, kWeight);
+  const NearLoss want =
+      near_loss(values<float>(golden, "logits_base"), values<float>(golden, "logits_adapter"), tokens, kWeight);
   EXPECT_NEAR(got.divergence, want.divergence, 1e-3 * want.divergence);
   EXPECT_NEAR(got.sum, want.total - kWeight * want.divergence, 1e-4 * got.sum);
 
@@ -235,7 +240,8 @@ TEST_P(Golden, Logits) {
   EXPECT_LE(largest_relative_difference(logits_of(model, tokens), values<float>(golden, "logits_base")), 1e-4);
   if (golden.find("logits_bf16_weights") != nullptr) {
     const Model stored_bf16 = load_model(folder / "model_bf16", Quantization::kNone);
-    EXPECT_LE(largest_relative_difference(logits_of(stored_bf16, tokens), values<float>(golden, "logits_bf16_weights")), 1e-4);
+    EXPECT_LE(largest_relative_difference(logits_of(stored_bf16, tokens), values<float>(golden, "logits_bf16_weights")),
+              1e-4);
   }
 }
 
@@ -244,7 +250,8 @@ TEST_P(Golden, AdapterGradients) {
   const Adapter adapter = Adapter::load(model, folder / "adapter", true);
   Tokens tokens = rows();
   Buffers buffers(model, 96, DType::kF32, false);
-  const HeadLoss loss = loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
+  const HeadLoss loss =
+      loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
   EXPECT_NEAR(loss.sum / static_cast<double>(loss.tokens), values<float>(golden, "loss")[0], 1e-5);
   for (const AdapterParameter& p : adapter.parameters()) {
     expect_gradient(p.name, p.gradient, golden, "grad.", 1.0 / static_cast<double>(loss.tokens));
@@ -297,7 +304,8 @@ TEST_P(Golden, FullGradients) {
   const Model model = load_trainable_model(folder / "model");
   Tokens tokens = rows();
   Buffers buffers(model, 96, DType::kF32, true);
-  const HeadLoss loss = loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
+  const HeadLoss loss =
+      loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
   EXPECT_NEAR(loss.sum / static_cast<double>(loss.tokens), values<float>(golden, "loss_base")[0], 1e-5);
   for (const NamedParameter& p : trainable_parameters(model)) {
     expect_gradient(p.name, p.gradient, golden, "full_grad.", 1.0 / static_cast<double>(loss.tokens));
@@ -311,7 +319,8 @@ TEST_P(Golden, TenAdamWStepsF32) {
   const Trained trained = ten_steps(model, &adapter, tokens, DType::kF32, 1e-2);
   expect_losses(trained, golden, "adamw_losses", 1e-3);
   const auto norms = values<float>(golden, "adamw_grad_norms");
-  for (std::size_t i = 0; i < norms.size(); ++i) EXPECT_NEAR(trained.norms[i] / norms[i], 1.0, 1e-2) << "step " << i + 1;
+  for (std::size_t i = 0; i < norms.size(); ++i)
+    EXPECT_NEAR(trained.norms[i] / norms[i], 1.0, 1e-2) << "step " << i + 1;
 }
 
 TEST_P(Golden, TenAdamWStepsBf16) {
@@ -340,7 +349,8 @@ TEST_P(Golden, PackedSequencesDoNotSeeEachOther) {
   Tokens tokens = tokens_of(golden, "packed.", values<std::int64_t>(golden, "packed.segment_lengths"));
   EXPECT_LE(largest_relative_difference(logits_of(model, tokens), values<float>(golden, "packed.logits")), 1e-4);
   Buffers buffers(model, static_cast<std::int64_t>(tokens.ids.size()), DType::kF32, false);
-  const HeadLoss loss = loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
+  const HeadLoss loss =
+      loss_and_gradients(model, tokens.input(), Tokens::view(tokens.targets), {}, buffers.activations);
   EXPECT_NEAR(loss.sum / static_cast<double>(loss.tokens), values<float>(golden, "packed.loss")[0], 1e-5);
   for (const AdapterParameter& p : adapter.parameters()) {
     expect_gradient(p.name, p.gradient, golden, "packed.grad.", 1.0 / static_cast<double>(loss.tokens));
@@ -357,7 +367,8 @@ TEST_P(Golden, GreedyGeneration) {
   const auto expect_answer = [&](const std::string& name) {
     Session session(model, 64, DType::kF32);
     const auto expected = values<std::int64_t>(golden, name);
-    EXPECT_EQ(generate(session, prompt, options).tokens, (std::vector<TokenId>(expected.begin(), expected.end()))) << name;
+    EXPECT_EQ(generate(session, prompt, options).tokens, (std::vector<TokenId>(expected.begin(), expected.end())))
+        << name;
   };
   expect_answer("generate.base");
   const Adapter adapter = Adapter::load(model, folder / "adapter", false);
