@@ -12,13 +12,42 @@ if(ATTUNE_SANITIZE)
   target_link_options(attune_options INTERFACE -fsanitize=address,undefined)
 endif()
 
-# attune_folder(name SOURCES a.cc b.cc DEPENDS other attune folders LINKS external targets TESTS x_test.cc)
+add_custom_target(sanitized)  # what `./dev test` builds of the sanitizer tree; the label of its tests, too
+
+# A folder's files are compiled together (presets: CMAKE_UNITY_BUILD), which takes half the time. Not those that Highway
+# includes once for each instruction set.
+function(attune_compile_alone)
+  foreach(source ${ARGN})
+    set(targets)
+    if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})  # not made by the build
+      file(STRINGS ${source} targets REGEX "hwy/foreach_target.h")
+    endif()
+    if(targets)
+      set_source_files_properties(${source} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    endif()
+  endforeach()
+endfunction()
+
+# attune_folder(name [KERNELS] [SANITIZED] SOURCES a.cc b.cc DEPENDS other attune folders LINKS external targets
+#               TESTS x_test.cc)
+# KERNELS: where the machine's time goes, worth the compiler's. SANITIZED: reads what comes from outside, or lies
+# underneath, so its tests run under the sanitizers; not once more at full speed unless they are of KERNELS.
 function(attune_folder name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINKS;TESTS" ${ARGN})
+  cmake_parse_arguments(ARG "KERNELS;SANITIZED" "" "SOURCES;DEPENDS;LINKS;TESTS" ${ARGN})
   list(TRANSFORM ARG_DEPENDS PREPEND attune_)
+  attune_compile_alone(${ARG_SOURCES} ${ARG_TESTS})
   add_library(attune_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(attune_${name} PUBLIC attune_options ${ARG_DEPENDS} ${ARG_LINKS})
-  if(ARG_TESTS AND ATTUNE_TESTS)
+  if(ARG_KERNELS)
+    target_compile_options(attune_${name} PRIVATE $<$<CONFIG:Release>:-O3>)
+  endif()
+  if(NOT ARG_TESTS OR NOT ATTUNE_TESTS)
+    return()
+  endif()
+  if(ATTUNE_SANITIZE AND ARG_SANITIZED)
+    attune_test(${name}_test SOURCES ${ARG_TESTS} DEPENDS ${name} LABELS sanitized)
+    add_dependencies(sanitized ${name}_test)
+  elseif(ATTUNE_SANITIZE OR ATTUNE_SANITIZED_TESTS OR ARG_KERNELS OR NOT ARG_SANITIZED)
     attune_test(${name}_test SOURCES ${ARG_TESTS} DEPENDS ${name})
   endif()
 endfunction()

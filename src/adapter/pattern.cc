@@ -4,6 +4,7 @@
 #include <pcre2.h>
 
 #include "base/error.h"
+#include "base/freed.h"
 
 namespace attune {
 namespace {
@@ -12,20 +13,12 @@ constexpr std::size_t kMaxLength = 10'000;  // of the expression
 constexpr std::uint32_t kMaxSteps = 200'000;
 constexpr std::uint32_t kMaxHeapKib = 16'384;
 
-template <auto Free>
-struct Freed {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-
 }  // namespace
 
 struct Pattern::Code {
-  std::unique_ptr<pcre2_code, Freed<pcre2_code_free>> code;
-  std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> data;
-  std::unique_ptr<pcre2_match_context, Freed<pcre2_match_context_free>> context;
+  std::unique_ptr<pcre2_code, FreedBy<pcre2_code_free>> code;
+  std::unique_ptr<pcre2_match_data, FreedBy<pcre2_match_data_free>> data;
+  std::unique_ptr<pcre2_match_context, FreedBy<pcre2_match_context_free>> context;
   std::string expression, where;
 };
 

@@ -16,4 +16,8 @@ inline std::string lower_ascii(std::string_view text) {
   return lower;
 }
 
+inline bool is_ascii_blank(std::string_view text) {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
 }  // namespace attune

@@ -81,18 +81,20 @@ bool is_sound(const TokenizedDataset& dataset, std::int64_t vocab_size) {
                      [&](TokenId id) { return id >= 0 && id < vocab_size; });
 }
 
+}  // namespace
+
 // Bytes that are put down for later, in a file without a name.
-class Spool {
+class TokenSpool {
  public:
-  explicit Spool(const fs::path& folder) : folder_(folder) {
+  explicit TokenSpool(const fs::path& folder) : folder_(folder) {
     std::string name = (folder / "spool-XXXXXX").string();
     fd_ = ::mkstemp(name.data());
     if (fd_ < 0) fail();
     ::unlink(name.c_str());
   }
-  ~Spool() { ::close(fd_); }
-  Spool(const Spool&) = delete;
-  Spool& operator=(const Spool&) = delete;
+  ~TokenSpool() { ::close(fd_); }
+  TokenSpool(const TokenSpool&) = delete;
+  TokenSpool& operator=(const TokenSpool&) = delete;
 
   void write(std::string_view bytes) {
     for (std::size_t done = 0; done < bytes.size();) {
@@ -120,8 +122,6 @@ class Spool {
   fs::path folder_;
   int fd_ = -1;
 };
-
-}  // namespace
 
 std::uint64_t part_bytes(const CachedPart& part) {
   return static_cast<std::uint64_t>(part.rows + 1) * 8 + static_cast<std::uint64_t>(part.tokens) * 5 +
@@ -193,7 +193,7 @@ struct TokenCacheWriter::State {
   std::string key;
   fs::path path;
   std::vector<std::int64_t> starts;
-  Spool tokens, mask;
+  TokenSpool tokens, mask;
   CachedPart train;
 };
 

@@ -22,7 +22,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct BenchArguments {
   std::string shape, quantization = "nf4", compute = "auto", memory;
   std::int64_t tokens = 2048, rank = 16, steps = 5;
   bool recompute = false, json = false;
@@ -45,7 +45,7 @@ TokenizedDataset random_row(std::int64_t tokens, std::int64_t vocab) {
   return data;
 }
 
-Recipe recipe_of(const Options& options) {
+Recipe recipe_of(const BenchArguments& options) {
   std::vector<std::string> overrides = {"quantization=" + options.quantization, "compute=" + options.compute};
   if (!options.memory.empty()) overrides.push_back("memory=" + options.memory);
   Recipe recipe = parse_recipe("model: random\ndata: random\n", "bench", overrides);
@@ -72,7 +72,7 @@ Json breakdown_of(const MeasuredStep& step) {
   return seconds;
 }
 
-void run(const Options& options) {
+void run_bench(const BenchArguments& options) {
   if (options.steps < 1 || options.tokens < 8 || options.rank < 1) {
     throw UserError("[bench] expected --steps and --lora-r of 1 or more and --tokens of 8 or more");
   }
@@ -145,7 +145,7 @@ void run(const Options& options) {
 void add_bench_command(CLI::App& app) {
   CLI::App* const bench = app.add_subcommand("bench", "Speed on random weights of a known shape");
   bench->require_subcommand(1);
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchArguments>();
   CLI::App* const train =
       bench->add_subcommand("train", "A LoRA step: tokens/s and the share of the machine's GEMM peak");
   train->add_option("--shape", options->shape, "llama-250m, qwen2.5-0.5b, llama-3.2-1b or mistral-7b")->required();
@@ -160,7 +160,7 @@ void add_bench_command(CLI::App& app) {
   train->add_flag("--recompute", options->recompute, "Keep only the blocks' inputs");
   train->add_flag("--json", options->json, "Print JSON");
   train->footer("Example: attune bench train --shape llama-250m --tokens 512 --quantization nf4");
-  train->callback([options] { run(*options); });
+  train->callback([options] { run_bench(*options); });
   add_bench_generate(*bench);
 }
 

@@ -19,7 +19,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct BenchGenerateArguments {
   std::string shape;
   std::int64_t prompt = 512, tokens = 32;
   Quantization quantization = Quantization::kNF4;
@@ -35,7 +35,7 @@ double bytes_of_a_token(const Model& model) {
   return static_cast<double>(bytes);
 }
 
-void run(const Options& options) {
+void run_bench_generate(const BenchGenerateArguments& options) {
   if (options.prompt < 1 || options.tokens < 1) throw UserError("[bench] expected --prompt and --tokens of 1 or more");
   const DType act = activation_type(Compute::kAuto);
   double peak = measure_gemm_peak(act), bandwidth = measure_memory_bandwidth();
@@ -77,7 +77,7 @@ void run(const Options& options) {
 void add_bench_generate(CLI::App& bench) {
   static const std::map<std::string, Quantization> kQuantizations = {
       {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}, {"none", Quantization::kNone}};
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<BenchGenerateArguments>();
   CLI::App* const generate = bench.add_subcommand(
       "generate", "An answer: tokens/s, the share of the memory's bandwidth, the prompt's share of the GEMM peak");
   generate->add_option("--shape", options->shape, "llama-250m, qwen2.5-0.5b, llama-3.2-1b or mistral-7b")->required();
@@ -87,7 +87,7 @@ void add_bench_generate(CLI::App& bench) {
       ->transform(CLI::CheckedTransformer(kQuantizations));
   generate->add_flag("--json", options->json, "Print JSON");
   generate->footer("Example: attune bench generate --shape llama-250m --json");
-  generate->callback([options] { run(*options); });
+  generate->callback([options] { run_bench_generate(*options); });
 }
 
 }  // namespace attune

@@ -19,7 +19,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct ChatArguments {
   SpeakOptions speak;
   std::string system;
   bool no_history = false;
@@ -194,7 +194,7 @@ class Chat {
   std::string saved_;  // the file of the last /save
 };
 
-void run(Options& options) {
+void run_chat(ChatArguments& options) {
   settle(options.speak);
   const ModelConfig config = load_model_config(options.speak.model);
   context_of(options.speak, config);
@@ -221,7 +221,7 @@ void run(Options& options) {
 }  // namespace
 
 void add_chat_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ChatArguments>();
   CLI::App* const command = app.add_subcommand("chat", "Talk to a model, with or without its adapter");
   add_speak_options(*command, options->speak);
   command->add_option("--system", options->system, "Instructions before the conversation");
@@ -234,7 +234,7 @@ void add_chat_command(CLI::App& app) {
       "When a conversation outgrows the context, its oldest exchanges are forgotten, with a note. Without a "
       "terminal\nevery line of standard input is a turn and every answer is one line (its line breaks become "
       "spaces).");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_chat(*options); });
 }
 
 }  // namespace attune

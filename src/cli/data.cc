@@ -18,14 +18,14 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct DataArguments {
   std::vector<std::string> data, overrides;
   std::string model, recipe, html, color = "auto";
   std::vector<std::uint64_t> rows;
   bool json = false;
 };
 
-Recipe recipe_of(const Options& options) {
+Recipe recipe_of(const DataArguments& options) {
   Recipe recipe;
   if (!options.recipe.empty()) {
     recipe = load_recipe(options.recipe, options.overrides);
@@ -84,7 +84,7 @@ bool wants_color(const std::string& choice) {
   return choice == "always" || (choice == "auto" && isatty(STDOUT_FILENO) == 1);
 }
 
-void run(const Options& options) {
+void run_data(const DataArguments& options) {
   const Recipe recipe = recipe_of(options);
   const bool color = wants_color(options.color);
   const auto tokenizer = load_tokenizer(recipe.model);
@@ -127,7 +127,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_data_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DataArguments>();
   CLI::App* const data = app.add_subcommand("data", "Look at conversations before training on them");
   data->require_subcommand(1);
   CLI::App* const command = data->add_subcommand("check", "Token lengths, what is trained on, what is cut, problems");
@@ -149,7 +149,7 @@ void add_data_command(CLI::App& app) {
       "  attune data check pete-data --model models/base --row 17\n"
       "\n"
       "Exit status 2 when a conversation has an error: training would refuse it too. Warnings are only shown.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_data(*options); });
 }
 
 }  // namespace attune

@@ -22,7 +22,7 @@ namespace {
 constexpr const char* kPerson = "Pete";
 constexpr std::int64_t kAnswerTokens = 48;  // a turn that has not ended by then is shown cut
 
-struct Options {
+struct DemoArguments {
   std::string output;
 };
 
@@ -96,7 +96,7 @@ void print_answers(const std::vector<std::string>& prompts, const std::vector<Re
   }
 }
 
-void run(const Options& options) {
+void run_demo(const DemoArguments& options) {
   const fs::path assets = find_assets(), model = assets / "tiny";
   const fs::path folder = options.output.empty() ? free_folder() : fs::path(options.output);
   if (fs::exists(folder)) throw UserError("[{}] already exists; choose another name or remove it", folder.string());
@@ -133,11 +133,11 @@ void run(const Options& options) {
 }  // namespace
 
 void add_demo_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<DemoArguments>();
   CLI::App* const command = app.add_subcommand("demo", "The whole way on bundled data, offline, in a minute");
   command->add_option("-o,--output", options->output, "Folder for everything it makes; runs/demo when not given");
   command->footer("Example: attune demo");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_demo(*options); });
 }
 
 }  // namespace attune

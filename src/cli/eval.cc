@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::uint64_t kMostTextBytes = std::uint64_t{1} << 28;
 
-struct Options {
+struct EvalArguments {
   SpeakOptions speak;  // target, adapter, quantization, sampler, seed, max_tokens
   std::vector<std::string> data, only;
   std::string general_text, general_questions, canaries, checks, output;
@@ -51,7 +51,7 @@ class Display {
   std::optional<Progress> bar_;
 };
 
-void check_numbers(const Options& options) {
+void check_numbers(const EvalArguments& options) {
   if (options.limit < 1) throw UserError("[--limit] expected 1 or more, got {}", options.limit);
   if (options.speak.max_tokens < 1)
     throw UserError("[--max-tokens] expected 1 or more, got {}", options.speak.max_tokens);
@@ -77,7 +77,7 @@ void add_result(EvalRequest& request, const fs::path& run, const Recipe& recipe)
 }
 
 // The recipe of a run, or one that only names model and data.
-Recipe recipe_of(const Options& options, bool is_run) {
+Recipe recipe_of(const EvalArguments& options, bool is_run) {
   Recipe recipe;
   if (is_run) {
     recipe = open_run_folder(options.speak.model);
@@ -94,7 +94,7 @@ Recipe recipe_of(const Options& options, bool is_run) {
   return recipe;
 }
 
-EvalRequest request_of(const Options& options, bool is_run) {
+EvalRequest request_of(const EvalArguments& options, bool is_run) {
   const fs::path target = options.speak.model;
   const Recipe recipe = recipe_of(options, is_run);
   const ModelConfig config = load_model_config(recipe.model);
@@ -139,7 +139,7 @@ EvalRequest request_of(const Options& options, bool is_run) {
   return request;
 }
 
-void run(const Options& options) {
+void run_eval(const EvalArguments& options) {
   check_numbers(options);
   watch_interrupts();
   const fs::path target = options.speak.model;
@@ -168,7 +168,7 @@ void run(const Options& options) {
 void add_eval_command(CLI::App& app) {
   static const std::map<std::string, Quantization> kQuantizations = {
       {"none", Quantization::kNone}, {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}};
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<EvalArguments>();
   options->speak.max_tokens = EvalRequest{}.max_tokens;
   SamplerOptions& sampler = options->speak.sampler;
   CLI::App* const command =
@@ -203,7 +203,7 @@ void add_eval_command(CLI::App& app) {
       "\n"
       "What each line means: docs/EVAL.md. Nothing leaves this machine; eval.json holds a few answers and, with\n"
       "--canaries, the canaries.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_eval(*options); });
 }
 
 }  // namespace attune

@@ -16,13 +16,13 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct ExportArguments {
   std::string model, adapter, to = "gguf", output;
   std::optional<GgufDType> dtype;
   bool separate_adapter = false, json = false;
 };
 
-void print_result(const Options& options, const GgufExported& result) {
+void print_result(const ExportArguments& options, const GgufExported& result) {
   if (options.json) {
     Json types = Json::object();
     for (const auto& [name, count] : result.types) types[name] = count;
@@ -55,7 +55,7 @@ void print_result(const Options& options, const GgufExported& result) {
   }
 }
 
-void run(Options& options) {
+void run_export(ExportArguments& options) {
   options.model = resolve_model(options.model).string();
   std::optional<fs::path> adapter;
   if (!options.adapter.empty()) adapter = resolve_model(options.adapter);
@@ -92,7 +92,7 @@ void add_export_command(CLI::App& app) {
   static const std::map<std::string, GgufDType> kTypes = {{"f32", GgufDType::kF32},   {"f16", GgufDType::kF16},
                                                           {"bf16", GgufDType::kBF16}, {"q8_0", GgufDType::kQ8_0},
                                                           {"q4_0", GgufDType::kQ4_0}, {"q4_k_m", GgufDType::kQ4KM}};
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ExportArguments>();
   CLI::App* const command = app.add_subcommand("export", "A model as GGUF for llama.cpp, or as a folder for Ollama");
   command->add_option("MODEL", options->model, "Folder of the model, as Hugging Face writes it, or a pulled repository")
       ->required();
@@ -112,7 +112,7 @@ void add_export_command(CLI::App& app) {
       "Example: attune export models/base --adapter runs/pete/adapter --to gguf --dtype q4_k_m -o pete.gguf\n\n"
       "Tensors get the types that llama.cpp's llama-quantize gives them. The file holds the tokenizer and the chat\n"
       "template, and its end-of-sequence token is the one that ends a turn.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_export(*options); });
 }
 
 }  // namespace attune

@@ -18,13 +18,13 @@ namespace {
 
 constexpr std::uint64_t kMaxPromptBytes = 1 << 26;
 
-struct Options {
+struct GenerateArguments {
   SpeakOptions speak;
   std::string prompt, prompt_file, system;
   bool has_prompt = false, raw = false, json = false;
 };
 
-std::string prompt_of(const Options& options) {
+std::string prompt_of(const GenerateArguments& options) {
   if (options.has_prompt == !options.prompt_file.empty()) {
     throw UserError("[generate] expected --prompt TEXT or --prompt-file FILE, one of them");
   }
@@ -53,8 +53,8 @@ void print_json(const Answer& answer, const SpeakOptions& options) {
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
-void speak(const Options& options, const Model& model, const Tokenizer& tokenizer, const std::vector<TokenId>& prompt,
-           const std::vector<TokenId>& stops) {
+void speak(const GenerateArguments& options, const Model& model, const Tokenizer& tokenizer,
+           const std::vector<TokenId>& prompt, const std::vector<TokenId>& stops) {
   const auto engine = open_engine(options.speak, model);
   const Answer answer = stream_answer(*engine, 0, tokenizer, prompt, options.speak, stops, [&](std::string_view text) {
     if (options.json) return;
@@ -70,7 +70,7 @@ void speak(const Options& options, const Model& model, const Tokenizer& tokenize
 }
 
 // The model alone, without a chat template.
-void continue_text(const Options& options, Quantization quantization, const std::string& text) {
+void continue_text(const GenerateArguments& options, Quantization quantization, const std::string& text) {
   const fs::path folder = options.speak.model;
   const auto tokenizer = load_tokenizer(folder);
   std::vector<TokenId> prompt = tokenizer->encode(text);
@@ -84,7 +84,7 @@ void continue_text(const Options& options, Quantization quantization, const std:
   speak(options, model, *tokenizer, prompt, stops);
 }
 
-void answer_message(const Options& options, Quantization quantization, const std::string& text) {
+void answer_message(const GenerateArguments& options, Quantization quantization, const std::string& text) {
   const ChatModel chat(options.speak.model, quantization, adapter_of(options.speak));
   std::vector<Message> messages;
   if (!options.system.empty()) messages.push_back({"system", options.system});
@@ -92,7 +92,7 @@ void answer_message(const Options& options, Quantization quantization, const std
   speak(options, chat.model, *chat.tokenizer, encode_prompt(messages, chat.chat_template, *chat.tokenizer), chat.stops);
 }
 
-void run(Options& options) {
+void run_generate(GenerateArguments& options) {
   settle(options.speak);
   const std::string text = prompt_of(options);
   if (text.empty() && !options.raw) throw UserError("[--prompt] is empty; give the model something to answer");
@@ -114,7 +114,7 @@ void run(Options& options) {
 }  // namespace
 
 void add_generate_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<GenerateArguments>();
   CLI::App* const command = app.add_subcommand("generate", "One answer to one prompt, on standard output");
   add_speak_options(*command, options->speak);
   const CLI::Option* const prompt = command->add_option("--prompt", options->prompt, "What to answer");
@@ -125,7 +125,7 @@ void add_generate_command(CLI::App& app) {
   command->footer("Example: attune generate models/base --adapter runs/pete/adapter --prompt \"How was your day?\"");
   command->callback([options, prompt] {
     options->has_prompt = prompt->count() > 0;
-    run(*options);
+    run_generate(*options);
   });
 }
 

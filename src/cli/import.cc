@@ -14,7 +14,7 @@
 namespace attune {
 namespace {
 
-struct Arguments {
+struct ImportArguments {
   ImportOptions options;
   std::string gap = "6";
   bool no_redact = false, no_filter = false, no_dedup = false;
@@ -61,7 +61,7 @@ DateOrder parse_date_order(const std::string& text) {
   throw UserError("[--date-order] expected dmy, mdy or ymd, got \"{}\"", text);
 }
 
-void run(Arguments& arguments) {
+void run_import(ImportArguments& arguments) {
   ImportOptions& options = arguments.options;
   parse_exchanges(arguments.exchanges, options.windows);
   options.date_order = parse_date_order(arguments.date_order);
@@ -83,7 +83,7 @@ void run(Arguments& arguments) {
 }  // namespace
 
 void add_import_command(CLI::App& app) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ImportArguments>();
   ImportOptions& options = arguments->options;
   CLI::App* command = app.add_subcommand("import", "Chat exports -> conversations to train on");
   command->add_option("PATH", options.paths, "Exports: files, zip archives or folders; see below")->required();
@@ -146,7 +146,7 @@ void add_import_command(CLI::App& app) {
       "cards,\n"
       "coordinates and street addresses are replaced, each always by the same words; what they were stays in\n"
       "pete-data/.redactions.json, which only you can read.");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments] { run_import(*arguments); });
 }
 
 }  // namespace attune

@@ -15,7 +15,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct MergeArguments {
   MergeOptions merge;
   std::string data, shard_size = "5GB";
   bool json = false;
@@ -32,7 +32,7 @@ void print_line(const std::string& name, const Comparison& comparison) {
              comparison.divergence, comparison.equal_answers, comparison.answers);
 }
 
-void print_report(const Options& options, const MergeReport& report) {
+void print_report(const MergeArguments& options, const MergeReport& report) {
   if (options.json) {
     Json json = {{"output", options.merge.output.string()},
                  {"bytes", report.bytes},
@@ -54,7 +54,7 @@ void print_report(const Options& options, const MergeReport& report) {
              format_bytes(static_cast<double>(report.bytes)), report.shards, report.shards == 1 ? "" : "s");
 }
 
-void run(Options& options) {
+void run_merge(MergeArguments& options) {
   if (!options.data.empty()) options.merge.data = options.data;
   const auto shard_bytes = parse_byte_size(options.shard_size);
   if (!shard_bytes) throw UserError("[--shard-size] expected a size such as 5GB, got \"{}\"", options.shard_size);
@@ -78,7 +78,7 @@ void run(Options& options) {
 }  // namespace
 
 void add_merge_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<MergeArguments>();
   CLI::App* const command = app.add_subcommand("merge", "An adapter into the weights of its base model");
   command
       ->add_option("MODEL", options->merge.model,
@@ -99,7 +99,7 @@ void add_merge_command(CLI::App& app) {
       "folder appears, adapter and merged model are compared: loss, KL divergence and greedy answers. An adapter that "
       "was\n"
       "trained on a 4- or 8-bit base is compared as it was trained as well.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_merge(*options); });
 }
 
 }  // namespace attune

@@ -21,14 +21,14 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct PlanArguments {
   std::string model, recipe, memory, machine, machines;
   std::vector<std::string> data, overrides;
   std::int64_t conversations = 0, mean_tokens = 175;
   bool json = false, buffers = false, sweep = false, list_machines = false;
 };
 
-Recipe recipe_of(const Options& options) {
+Recipe recipe_of(const PlanArguments& options) {
   std::vector<std::string> overrides = options.overrides;
   if (!options.memory.empty()) overrides.push_back("memory=" + options.memory);
   if (!options.recipe.empty()) {
@@ -45,7 +45,7 @@ Recipe recipe_of(const Options& options) {
 }
 
 // The data that was asked for; a recipe's own when the model brings a tokenizer to read it with.
-std::optional<TrainingData> data_of(const Options& options, const Recipe& recipe) {
+std::optional<TrainingData> data_of(const PlanArguments& options, const Recipe& recipe) {
   const fs::path model = recipe.model;
   const fs::path folder = fs::is_regular_file(model) ? model.parent_path() : model;
   const bool has_tokenizer = fs::exists(folder / "tokenizer.json") || fs::exists(folder / "tokenizer.model");
@@ -225,7 +225,7 @@ void print_buffers(const Plan& plan) {
   }
 }
 
-void run(const Options& options) {
+void run_plan(const PlanArguments& options) {
   if (options.list_machines) {
     fmt::print("{}", builtin_machines());
     return;
@@ -273,7 +273,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_plan_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PlanArguments>();
   CLI::App* const command = app.add_subcommand("plan", "Every byte of a run, before anything starts");
   command->add_option(
       "MODEL", options->model,
@@ -298,7 +298,7 @@ void add_plan_command(CLI::App& app) {
   command->add_flag("--json", options->json, "Print every number as JSON");
   command->add_flag("--buffers", options->buffers, "List every buffer as well");
   command->footer("Example: attune plan mistral-7b --memory 6GB --set train.max_length=512");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_plan(*options); });
 }
 
 }  // namespace attune

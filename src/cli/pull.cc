@@ -11,13 +11,13 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct PullArguments {
   std::string repo, type = "model", output;
   PullOptions pull;
   bool json = false;
 };
 
-void run(Options& options) {
+void run_pull(PullArguments& options) {
   const Repo repo = make_repo(parse_repo_type(options.type), options.repo);
   if (!options.output.empty() && fs::exists(options.output)) {
     throw UserError("[{}] already exists; choose another name or remove it", options.output);
@@ -55,7 +55,7 @@ void run(Options& options) {
 }  // namespace
 
 void add_pull_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PullArguments>();
   CLI::App* const command = app.add_subcommand("pull", "Get a model or a data set from the Hugging Face Hub");
   command->add_option("REPO", options->repo, "Repository, e.g. mistralai/Mistral-7B-v0.1")->required();
   command->add_option("--revision", options->pull.revision, "Branch, tag or commit")->capture_default_str();
@@ -73,7 +73,7 @@ void add_pull_command(CLI::App& app) {
       "repositories need your token in HF_TOKEN or in the Hub's token file. Afterwards the name of the repository "
       "stands for\n"
       "its folder: attune chat REPO.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_pull(*options); });
 }
 
 }  // namespace attune

@@ -15,7 +15,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct PushArguments {
   std::string path, repo, type = "model";
   CardOptions card;
   PushOptions push;
@@ -23,7 +23,7 @@ struct Options {
   bool is_public = false, yes = false, dry_run = false, json = false;
 };
 
-void show(const PreparedPush& prepared, const Repo& repo, const Options& options, const HubAccount& account) {
+void show(const PreparedPush& prepared, const Repo& repo, const PushArguments& options, const HubAccount& account) {
   std::uint64_t total = 0;
   fmt::print("to        {}{}, branch {}{}\n", account.endpoint, page_path(repo), options.push.branch,
              options.push.tag.empty() ? "" : ", tag " + options.push.tag);
@@ -41,7 +41,7 @@ void show(const PreparedPush& prepared, const Repo& repo, const Options& options
 }
 
 // Nothing is sent that was not agreed to: at the terminal, or with --yes.
-void confirm(const Options& options) {
+void confirm(const PushArguments& options) {
   if (options.yes) return;
   if (isatty(STDIN_FILENO) != 1)
     throw UserError("[push] expected --yes, since nobody is here to be asked; look at the list above first");
@@ -52,7 +52,7 @@ void confirm(const Options& options) {
   if (answer != "y" && answer != "Y" && answer != "yes") throw UserError("[push] nothing was sent");
 }
 
-void run(Options& options) {
+void run_push(PushArguments& options) {
   const Repo repo = make_repo(parse_repo_type(options.type), options.repo);
   check_revision(options.push.branch);
   if (!options.push.tag.empty()) check_revision(options.push.tag);
@@ -107,7 +107,7 @@ void run(Options& options) {
 }  // namespace
 
 void add_push_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<PushArguments>();
   CLI::App* const command = app.add_subcommand("push", "Publish a result on the Hugging Face Hub (private by default)");
   command->add_option("PATH", options->path, "Adapter, model or data folder, or a .gguf file")->required();
   command->add_option("REPO", options->repo, "Repository, e.g. me/pete; made when missing")->required();
@@ -141,7 +141,7 @@ void add_push_command(CLI::App& app) {
       "model card is written from the run unless the folder has a README.md. What the repository has already is not "
       "sent\n"
       "again, so an interrupted push is simply repeated.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_push(*options); });
 }
 
 }  // namespace attune

@@ -10,11 +10,11 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct ReportArguments {
   std::string run, output;
 };
 
-void run(const Options& options) {
+void run_report(const ReportArguments& options) {
   const RunRecord record = read_run_record(options.run);
   const fs::path output = options.output.empty() ? fs::path(options.run) / "report.html" : fs::path(options.output);
   write_file_atomic(output, html_report(record));
@@ -24,12 +24,12 @@ void run(const Options& options) {
 }  // namespace
 
 void add_report_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ReportArguments>();
   CLI::App* const command = app.add_subcommand("report", "A run as one HTML file with its pictures");
   command->add_option("run", options->run, "Folder of the run, finished or not")->required();
   command->add_option("-o,--output", options->output, "File to write; RUN/report.html when not given");
   command->footer("Example: attune report runs/pete");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_report(*options); });
 }
 
 }  // namespace attune

@@ -15,7 +15,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct RunsArguments {
   std::vector<std::string> runs;
   std::string folder = "runs";
   bool json = false;
@@ -49,7 +49,7 @@ void print_table(const std::vector<Row>& rows) {
   }
 }
 
-void list_runs(const Options& options) {
+void list_runs(const RunsArguments& options) {
   if (!fs::is_directory(options.folder)) {
     throw UserError("[{}] no such folder; runs are made by `attune train`, or name another folder with --in",
                     options.folder);
@@ -81,7 +81,7 @@ void list_runs(const Options& options) {
 }
 
 // A run by its name in the folder, or by its path.
-fs::path find_run(const Options& options, const std::string& name) {
+fs::path find_run(const RunsArguments& options, const std::string& name) {
   for (const fs::path& path : {fs::path(options.folder) / name, fs::path(name)}) {
     if (fs::exists(path / "recipe.yaml")) return path.has_filename() ? path : path.parent_path();
   }
@@ -133,7 +133,7 @@ std::vector<Row> results(const std::vector<Side>& sides) {
   };
 }
 
-void compare_runs(const Options& options) {
+void compare_runs(const RunsArguments& options) {
   std::vector<Side> sides;
   for (const std::string& name : options.runs) {
     const fs::path folder = find_run(options, name);
@@ -167,7 +167,7 @@ void compare_runs(const Options& options) {
 }  // namespace
 
 void add_runs_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<RunsArguments>();
   CLI::App* const command = app.add_subcommand("runs", "List and compare runs: loss, parameters, memory, time, status");
   command->add_option("RUN", options->runs, "Runs to show side by side, with the keys in which their recipes differ");
   command->add_option("--in", options->folder, "The folder of the runs")->capture_default_str();

@@ -23,7 +23,7 @@ constexpr std::int64_t kSmallModelBytes = 2'000'000'000;
 constexpr std::int64_t kDefaultContext = 4096;
 constexpr std::chrono::seconds kGrace{5};  // for the answers under way when the server is told to stop
 
-struct Options {
+struct ServeArguments {
   std::string model, host = "127.0.0.1", key_file, cors;
   std::vector<std::string> adapters;
   std::optional<Quantization> quantization;
@@ -36,7 +36,7 @@ struct Options {
 };
 
 // The key, from a file or the environment; empty: none is asked for.
-std::string api_key(const Options& options) {
+std::string api_key(const ServeArguments& options) {
   const char* const variable = std::getenv("ATTUNE_API_KEY");
   std::string key = variable != nullptr ? variable : "";
   std::string where = "ATTUNE_API_KEY";
@@ -66,7 +66,7 @@ std::vector<std::pair<std::string, fs::path>> named_adapters(const std::vector<s
   return adapters;
 }
 
-void check_numbers(const Options& options) {
+void check_numbers(const ServeArguments& options) {
   const auto at_least_1 = [](const char* name, std::int64_t value) {
     if (value < 1) throw UserError("[{}] expected 1 or more, got {}", name, value);
   };
@@ -83,7 +83,7 @@ void check_numbers(const Options& options) {
   }
 }
 
-EngineOptions engine_options(const Options& options, const ModelConfig& config) {
+EngineOptions engine_options(const ServeArguments& options, const ModelConfig& config) {
   EngineOptions engine;
   engine.act = activation_type(Compute::kAuto);
   engine.context = options.context > 0 ? options.context : std::min(config.max_position, kDefaultContext);
@@ -103,7 +103,7 @@ EngineOptions engine_options(const Options& options, const ModelConfig& config) 
   return engine;
 }
 
-Quantization quantization_of(const Options& options, const ModelConfig& config) {
+Quantization quantization_of(const ServeArguments& options, const ModelConfig& config) {
   if (options.quantization) return *options.quantization;
   return 2 * linear_parameter_count(config) > kSmallModelBytes ? Quantization::kNF4 : Quantization::kNone;
 }
@@ -115,7 +115,7 @@ void wait_for_interrupt() {
   while (!interrupt_requested()) ::poll(&watched, 1, -1);
 }
 
-void run(const Options& options) {
+void run_serve(const ServeArguments& options) {
   check_numbers(options);
   const auto adapters = named_adapters(options.adapters);
   const std::string key = api_key(options);
@@ -157,7 +157,7 @@ void run(const Options& options) {
 void add_serve_command(CLI::App& app) {
   static const std::map<std::string, Quantization> kQuantizations = {
       {"none", Quantization::kNone}, {"nf4", Quantization::kNF4}, {"int8", Quantization::kInt8}};
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<ServeArguments>();
   CLI::App* const command = app.add_subcommand("serve", "Answer over HTTP, as OpenAI's API does, with a chat page");
   command->add_option("MODEL", options->model, "Folder of the model, as Hugging Face writes it, or a .gguf file")
       ->required();
@@ -193,7 +193,7 @@ void add_serve_command(CLI::App& app) {
       "Example: attune serve models/base --adapter pete=runs/pete/adapter\n\n"
       "Endpoints: /v1/chat/completions, /v1/completions, /v1/models, /health, /metrics (Prometheus), / (chat page).\n"
       "The base answers under the name of its folder, every adapter under its own; all share one batch.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_serve(*options); });
 }
 
 }  // namespace attune

@@ -16,13 +16,13 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct SyncArguments {
   std::string run;
   double patience = 30;
 };
 
 // What MLflow and TensorBoard were not told yet. Returns what still waits.
-TrackReport deliver_tracking(const Recipe& recipe, const Options& options) {
+TrackReport deliver_tracking(const Recipe& recipe, const SyncArguments& options) {
   std::unique_ptr<Progress> bar;
   const auto show = [&](const TrackReport& report) {
     std::int64_t done = 0, all = 0;
@@ -43,7 +43,7 @@ TrackReport deliver_tracking(const Recipe& recipe, const Options& options) {
   return report;
 }
 
-void run(const Options& options) {
+void run_sync(const SyncArguments& options) {
   const Recipe recipe = open_run_folder(options.run);
   if (const auto process = training_process(options.run)) {
     throw UserError("[{}] process {} is training this run and delivers by itself", options.run, *process);
@@ -63,7 +63,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_sync_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SyncArguments>();
   CLI::App* const command =
       app.add_subcommand("sync", "Deliver to MLflow, TensorBoard and the Hub what a run could not");
   command->add_option("RUN", options->run, "Folder of the run")->required();
@@ -71,7 +71,7 @@ void add_sync_command(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   command->footer("Example: attune sync runs/pete\nNothing is delivered twice, however often it is run.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_sync(*options); });
 }
 
 }  // namespace attune

@@ -22,7 +22,7 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct SynthArguments {
   SynthOptions synth;
   std::string endpoint, model, judge, adapter, prompts, key_variable = "ATTUNE_API_KEY";
   double timeout = 300;
@@ -65,7 +65,7 @@ class Display {
   const bool priced_;
 };
 
-void print_dry_run(const Options& options, const SynthSource& source) {
+void print_dry_run(const SynthArguments& options, const SynthSource& source) {
   const SynthEstimate guess = estimate(options.synth, source);
   if (options.json) {
     Json chunks = Json::array();
@@ -94,7 +94,7 @@ void print_dry_run(const Options& options, const SynthSource& source) {
   fmt::print("\nNothing was sent.\n");
 }
 
-void print_ledger(const Options& options, const SynthSource& source, const SynthLedger& ledger) {
+void print_ledger(const SynthArguments& options, const SynthSource& source, const SynthLedger& ledger) {
   if (options.json) {
     fmt::print("{}\n", to_json(ledger).dump(2, ' ', false, Json::error_handler_t::replace));
     return;
@@ -104,7 +104,7 @@ void print_ledger(const Options& options, const SynthSource& source, const Synth
              options.synth.output.string());
 }
 
-void make(const Options& options, const SynthSource& source, Display& display, LanguageModel& writer,
+void make(const SynthArguments& options, const SynthSource& source, Display& display, LanguageModel& writer,
           LanguageModel& judge) {
   SynthLedger ledger;
   try {
@@ -118,7 +118,7 @@ void make(const Options& options, const SynthSource& source, Display& display, L
   print_ledger(options, source, ledger);
 }
 
-void ask_endpoint(const Options& options, const SynthSource& source, Display& display) {
+void ask_endpoint(const SynthArguments& options, const SynthSource& source, Display& display) {
   EndpointOptions endpoint;
   endpoint.url = options.endpoint;
   endpoint.model = options.model;
@@ -133,7 +133,8 @@ void ask_endpoint(const Options& options, const SynthSource& source, Display& di
   make(options, source, display, writer, judge);
 }
 
-void ask_local_model(const Options& options, const SynthSource& source, Display& display, const SpeakOptions& speak) {
+void ask_local_model(const SynthArguments& options, const SynthSource& source, Display& display,
+                     const SpeakOptions& speak) {
   const ModelConfig config = load_model_config(speak.model);
   const std::int64_t context = context_of(speak, config);
   const ChatModel chat(speak.model, quantization_of(speak, config), adapter_of(speak));
@@ -143,7 +144,7 @@ void ask_local_model(const Options& options, const SynthSource& source, Display&
 }
 
 // What can be wrong with the model before anything is read or loaded.
-SpeakOptions check_model(const Options& options) {
+SpeakOptions check_model(const SynthArguments& options) {
   if (options.model.empty()) {
     throw UserError("[--model] expected {}", options.endpoint.empty()
                                                  ? "the folder of a model, or --endpoint URL with the name of one there"
@@ -167,7 +168,7 @@ SpeakOptions check_model(const Options& options) {
   return speak;
 }
 
-void run(Options& options) {
+void run_synth(SynthArguments& options) {
   options.synth.prompts = load_prompts(options.prompts.empty() ? find_assets() / "prompts" : fs::path(options.prompts));
   if (!(options.timeout >= 1 && options.timeout <= 86400)) {
     throw UserError("[--timeout] expected 1 to 86400 seconds, got {}", options.timeout);
@@ -190,7 +191,7 @@ void run(Options& options) {
   }
 }
 
-void add_source_options(CLI::App& command, Options& options) {
+void add_source_options(CLI::App& command, SynthArguments& options) {
   SynthOptions& synth = options.synth;
   command.add_option("DOC", synth.documents, "Documents (.txt, .md, .html, .pdf, .docx, .csv) or folders of them")
       ->required();
@@ -203,7 +204,7 @@ void add_source_options(CLI::App& command, Options& options) {
   command.add_flag("--dry-run", options.dry_run, "Show the chunks and the estimated cost; send nothing");
 }
 
-void add_model_options(CLI::App& command, Options& options) {
+void add_model_options(CLI::App& command, SynthArguments& options) {
   SynthOptions& synth = options.synth;
   command.add_option("--endpoint", options.endpoint, "OpenAI-compatible API, e.g. http://localhost:8080/v1");
   command.add_option("--model", options.model, "Model at the endpoint; without --endpoint, folder of a local one");
@@ -221,7 +222,7 @@ void add_model_options(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
-void add_result_options(CLI::App& command, Options& options) {
+void add_result_options(CLI::App& command, SynthArguments& options) {
   SynthOptions& synth = options.synth;
   command.add_option("--pairs", synth.pairs, "Questions about a chunk")->capture_default_str();
   command.add_option("--turns", synth.turns, "Above 1: one conversation of so many exchanges about each chunk")
@@ -242,7 +243,7 @@ void add_result_options(CLI::App& command, Options& options) {
 }  // namespace
 
 void add_synth_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<SynthArguments>();
   CLI::App* const command = app.add_subcommand("synth", "Documents -> conversations about them, by another model");
   add_source_options(*command, *options);
   add_model_options(*command, *options);
@@ -257,7 +258,7 @@ void add_synth_command(CLI::App& app) {
       "Stopped or killed, the same command goes on where it was and pays for nothing twice; --max-cost counts all runs "
       "into\n"
       "the folder. Each row of the result names its document, chunk, model and prompts.");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_synth(*options); });
 }
 
 }  // namespace attune

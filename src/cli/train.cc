@@ -18,13 +18,13 @@
 namespace attune {
 namespace {
 
-struct Options {
+struct TrainArguments {
   std::string recipe, resume, watch;
   std::vector<std::string> overrides;
   bool help_recipe = false, open = false, no_cache = false, auto_resume = false;
 };
 
-void run(const Options& options) {
+void run_train(const TrainArguments& options) {
   if (options.help_recipe) {
     fmt::print("{}", recipe_reference());
     return;
@@ -90,7 +90,7 @@ void run(const Options& options) {
 }  // namespace
 
 void add_train_command(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<TrainArguments>();
   CLI::App* const command = app.add_subcommand("train", "Train: a recipe becomes an adapter (or a model)");
   command->add_option("recipe", options->recipe, "YAML file; `model` and `data` alone make a good run");
   command->add_option("--set", options->overrides, "Override a key, e.g. --set train.learning_rate=1e-4")->take_all();
@@ -103,7 +103,7 @@ void add_train_command(CLI::App& app) {
   command->add_flag("--no-cache", options->no_cache, "Tokenize anew, in memory; like --set token_cache=none");
   command->add_flag("--help-recipe", options->help_recipe, "Every key of a recipe, with its default");
   command->footer("Example: attune train recipe.yaml --set train.num_train_epochs=2");
-  command->callback([options] { run(*options); });
+  command->callback([options] { run_train(*options); });
 }
 
 }  // namespace attune

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/freed.h"
 
 namespace attune {
 namespace {
@@ -15,10 +16,6 @@ namespace {
 constexpr int kMaxEntries = 500'000;
 constexpr std::size_t kBlockBytes = std::size_t{1} << 16;
 constexpr std::uint64_t kBombBytes = std::uint64_t{1} << 28, kBombRatio = 300;
-
-struct Close {
-  void operator()(archive* handle) const { archive_read_free(handle); }
-};
 
 // An archive being read from its beginning.
 class ZipReader {
@@ -103,7 +100,7 @@ class ZipReader {
   [[noreturn]] void fail_no_archive() const { throw BadFile("[{}] not a zip archive, or a damaged one", path_); }
 
   std::string path_;
-  std::unique_ptr<archive, Close> handle_;
+  std::unique_ptr<archive, FreedBy<archive_read_free>> handle_;
   int file_ = -1;
   int count_ = 0;
   std::uint64_t unpacked_ = 0;

@@ -10,6 +10,8 @@
 
 namespace attune {
 
+constexpr std::int64_t kDaySeconds = 86400;
+
 // Days since 1970-01-01 of a Gregorian date; the date must exist.
 std::int64_t days_from_civil(int year, int month, int day);
 

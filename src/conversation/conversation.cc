@@ -3,6 +3,7 @@
 #include <array>
 #include <optional>
 
+#include "base/ascii.h"
 #include "base/nearest.h"
 
 namespace attune {
@@ -39,8 +40,6 @@ std::string known_role(const std::string& role, const std::string& where) {
   throw BadFile("[{}] expected the role system, user, assistant or tool, got \"{}\"{}", where, role,
                 did_you_mean(role, kRoles));
 }
-
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
 
 // What every chat template can render: an optional system message first, then the user, nobody twice in a
 // row.
@@ -103,7 +102,7 @@ Conversation conversation_from_json(const Json& value, const std::string& where)
       }
     }
     std::string content = content_text(message, place);
-    if (is_blank(content)) throw BadFile("[{}] the content is empty", place);
+    if (is_ascii_blank(content)) throw BadFile("[{}] the content is empty", place);
     conversation.messages.push_back({role, std::move(content)});
   }
   check_order(conversation, where);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/ascii.h"
 #include "base/digest.h"
 #include "base/error.h"
 #include "conversation/row_form.h"
@@ -13,12 +14,10 @@
 namespace attune {
 namespace {
 
-bool is_blank(std::string_view text) { return text.find_first_not_of(" \t\r\n") == std::string_view::npos; }
-
 // The text of a file without a byte order mark. Throws BadFile when it is empty.
 std::string_view content_of(std::string_view text, const std::string& name) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
-  if (is_blank(text)) throw BadFile("[{}] the file is empty; expected JSON lines", name);
+  if (is_ascii_blank(text)) throw BadFile("[{}] the file is empty; expected JSON lines", name);
   return text;
 }
 
@@ -41,7 +40,7 @@ void for_each_json(std::string_view text, const std::string& name, const Visit& 
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     begin = end + 1;
-    if (is_blank(line)) continue;
+    if (is_ascii_blank(line)) continue;
     const std::string where = fmt::format("{}:{}", name, number);
     Json row;
     try {
@@ -135,7 +134,7 @@ std::uint64_t count_rows(const fs::path& file) {
   std::uint64_t rows = 0;
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
-    rows += !is_blank(text.substr(begin, end - begin));
+    rows += !is_ascii_blank(text.substr(begin, end - begin));
     begin = end + 1;
   }
   return rows;

@@ -118,9 +118,9 @@ bool is_json(std::string_view head) {
   return has("\"guild\"") && has("\"channel\"");
 }
 
-bool detect(const std::string&, std::string_view head) { return is_json(head) || is_discord_csv(head); }
+bool detect_discord(const std::string&, std::string_view head) { return is_json(head) || is_discord_csv(head); }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_discord(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   Imported result;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string&, ExportText& text) {
@@ -135,6 +135,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kDiscord = {"discord", "DiscordChatExporter JSON or CSV", false, detect, read};
+const Importer kDiscord = {"discord", "DiscordChatExporter JSON or CSV", false, detect_discord, read_discord};
 
 }  // namespace attune

@@ -86,13 +86,13 @@ std::map<std::string, std::string> chat_names(const SqliteReader& database) {
   return names;
 }
 
-bool detect(const std::string& name, std::string_view head) {
+bool detect_imessage(const std::string& name, std::string_view head) {
   if (!head.starts_with("SQLite format 3")) return false;
   const std::string file = name.substr(name.rfind('/') + 1);
   return file == "chat.db" || file == "sms.db" || head.find("chat_message_join") != std::string_view::npos;
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_imessage(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   Imported result;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string& name, ExportText& text) {
@@ -107,7 +107,7 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kIMessage = {"imessage", "iMessage chat.db", false, detect, read};
+const Importer kIMessage = {"imessage", "iMessage chat.db", false, detect_imessage, read_imessage};
 
 // After the class name NSString or NSMutableString stand a few tags, then '+' (a C string of bytes), its length (one
 // byte, or 0x81 and two bytes, or 0x82 and four, little-endian) and the UTF-8 text.

@@ -5,14 +5,16 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "conversation/calendar.h"
 #include "conversation/irc_line.h"
 #include "conversation/mime.h"
 #include "conversation/text_marks.h"
+#include "conversation/wall_clock.h"
 
 namespace attune {
 namespace {
 
-constexpr std::int64_t kDaySeconds = 86400, kHalfDay = kDaySeconds / 2;
+constexpr std::int64_t kHalfDay = kDaySeconds / 2;
 constexpr std::int64_t kNoDay = 10957;  // 2000-01-01: only the order counts
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
 
@@ -86,7 +88,7 @@ class ChannelReader {
   bool dated_ = false;
 };
 
-bool detect(const std::string&, std::string_view head) {
+bool detect_irc(const std::string&, std::string_view head) {
   std::size_t lines = 0, known = 0, spoken = 0;
   for (std::size_t at = 0, end; at < head.size() && lines < 200; at = end + 1) {
     end = std::min(head.find('\n', at), head.size());
@@ -112,7 +114,7 @@ std::string channel_of(const std::string& name) {
   return day ? folder + "/" + file : name;
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
+Imported read_irc(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
   std::map<std::string, ChatLog> channels;
   std::map<std::string, std::uint64_t> converted;
   std::map<std::string, bool> undated;
@@ -139,6 +141,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kIrc = {"irc", "IRC logs", true, detect, read};
+const Importer kIrc = {"irc", "IRC logs", true, detect_irc, read_irc};
 
 }  // namespace attune

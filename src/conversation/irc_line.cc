@@ -8,7 +8,6 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kDaySeconds = 86400;
 constexpr std::size_t kMaxNickBytes = 64;
 
 int two_digits(std::string_view text, std::size_t at) {

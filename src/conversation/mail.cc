@@ -161,7 +161,7 @@ std::vector<ChatLog> MailReader::finish() {
   return logs;
 }
 
-bool detect(const std::string& name, std::string_view head) {
+bool detect_mail(const std::string& name, std::string_view head) {
   if (head.starts_with("From ") && head.find("\nFrom: ") != std::string_view::npos) return true;
   // A single mail: its headers come first.
   static constexpr std::string_view kHeaders[] = {"\nFrom: ", "\nDate: ", "\nSubject: ", "\nMessage-I", "\nTo: "};
@@ -172,7 +172,7 @@ bool detect(const std::string& name, std::string_view head) {
   return count >= (name.ends_with(".eml") ? 2 : 4);
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_mail(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   MailReader reader(options);
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string&, ExportText& text) { reader.read(text); });
@@ -183,6 +183,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kMail = {"mail", "mbox or .eml mail", false, detect, read};
+const Importer kMail = {"mail", "mbox or .eml mail", false, detect_mail, read_mail};
 
 }  // namespace attune

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/error_of.h"
 
 namespace attune {
 namespace {
@@ -11,8 +12,8 @@ namespace {
 using testing::ElementsAre;
 using testing::Pair;
 
-ChatLog log_of(const std::vector<ChatMessage>& messages, const std::string& format = "WhatsApp (Android)",
-               const std::string& chat = "") {
+ChatLog chat_of(const std::vector<ChatMessage>& messages, const std::string& format = "WhatsApp (Android)",
+                const std::string& chat = "") {
   ChatLog log;
   log.format = format;
   log.chat = chat;
@@ -55,8 +56,8 @@ TEST(MessageList, SortsErasesAndRenames) {
 
 TEST(MergeLogs, ExportsOfOneChatBecomeOneTimeLine) {
   const auto logs =
-      merge_logs(logs_of(log_of({{10, "Anna", "c"}, {20, "Bob", "d"}, {20, "Bob", "d"}}),
-                         log_of({{1, "Anna", "a"}, {2, "Bob", "b"}, {10, "Anna", "c"}, {20, "Bob", "d"}})),
+      merge_logs(logs_of(chat_of({{10, "Anna", "c"}, {20, "Bob", "d"}, {20, "Bob", "d"}}),
+                         chat_of({{1, "Anna", "a"}, {2, "Bob", "b"}, {10, "Anna", "c"}, {20, "Bob", "d"}})),
                  {});
   EXPECT_THAT(said(logs[0]), ElementsAre("1 Anna: a", "2 Bob: b", "10 Anna: c", "20 Bob: d", "20 Bob: d"));
   EXPECT_TRUE(logs[1].messages.empty());
@@ -66,33 +67,24 @@ TEST(MergeLogs, ExportsOfOneChatBecomeOneTimeLine) {
 
 TEST(MergeLogs, OtherPeopleChatsAndProgramsStayApart) {
   const std::vector<ChatMessage> both = {{1, "Anna", "a"}, {2, "Bob", "b"}};
-  for (const auto& other : {log_of({{1, "Anna", "a"}, {2, "Kata", "b"}}), log_of(both, "Telegram"),
-                            log_of(both, "WhatsApp (Android)", "work")}) {
+  for (const auto& other : {chat_of({{1, "Anna", "a"}, {2, "Kata", "b"}}), chat_of(both, "Telegram"),
+                            chat_of(both, "WhatsApp (Android)", "work")}) {
     ChatLog copy;
     copy.format = other.format, copy.chat = other.chat;
     for (const ChatMessage message : other.messages) copy.add(message.time, message.sender, message.text);
-    const auto logs = merge_logs(logs_of(log_of(both), std::move(copy)), {});
+    const auto logs = merge_logs(logs_of(chat_of(both), std::move(copy)), {});
     EXPECT_EQ(logs[0].messages.size(), 2u);
     EXPECT_EQ(logs[1].messages.size(), 2u);
   }
 }
 
 TEST(MergeLogs, AliasesMakeOnePersonOfTwoNames) {
-  auto logs = merge_logs(logs_of(log_of({{1, "Anna", "a"}, {2, "Bob", "b"}}),
-                                 log_of({{1, "Anna K.", "a"}, {2, "Bob", "b"}, {3, "Anna K.", "new"}})),
+  auto logs = merge_logs(logs_of(chat_of({{1, "Anna", "a"}, {2, "Bob", "b"}}),
+                                 chat_of({{1, "Anna K.", "a"}, {2, "Bob", "b"}, {3, "Anna K.", "new"}})),
                          {{"anna k.", "Anna"}});
   EXPECT_THAT(said(logs[0]), ElementsAre("1 Anna: a", "2 Bob: b", "3 Anna: new"));
   EXPECT_THAT(count_senders(logs), ElementsAre(Pair("Anna", 2u), Pair("Bob", 1u)));
   EXPECT_THAT(with_aliases({"ANNA K.", "Bob"}, {{"anna k.", "Anna"}}), ElementsAre("Anna", "Bob"));
-}
-
-std::string error_of(const auto& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(MergeLogs, BadAliases) {
@@ -100,7 +92,7 @@ TEST(MergeLogs, BadAliases) {
   EXPECT_EQ(error_of([] { parse_alias("=Anna"); }), "[--alias] expected \"Old name=Name\", got \"=Anna\"");
   EXPECT_EQ(parse_alias("A=B=C").name, "B=C");
   EXPECT_EQ(error_of([] {
-              merge_logs(logs_of(log_of({{1, "Anna", "a"}}), log_of({{2, "Bob", "b"}})), {{"Ana", "X"}});
+              merge_logs(logs_of(chat_of({{1, "Anna", "a"}}), chat_of({{2, "Bob", "b"}})), {{"Ana", "X"}});
             }),
             "[--alias] nobody is called \"Ana\" in the chats; did you mean Anna?");
 }

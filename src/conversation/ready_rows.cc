@@ -10,7 +10,7 @@ namespace {
 
 // The keys of the first row tell: "messages" with roles, "conversations", "instruction" and "output", "prompt" and
 // "completion".
-bool detect(const std::string& name, std::string_view head) {
+bool detect_ready_rows(const std::string& name, std::string_view head) {
   std::vector<std::string> keys;
   bool spoken = false;  // "messages" is a list of {"role", ...}, which no chat export has
   try {
@@ -38,7 +38,7 @@ bool detect(const std::string& name, std::string_view head) {
          (has("instruction") && has("output")) || (has("prompt") && has("completion"));
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
+Imported read_ready_rows(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
   Imported result;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string&, ExportText& text) {
@@ -53,6 +53,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 }  // namespace
 
 const Importer kReadyRows = {"conversations", "JSONL of conversations (OpenAI, ShareGPT, Alpaca, prompt/completion)",
-                             true, detect, read};
+                             true, detect_ready_rows, read_ready_rows};
 
 }  // namespace attune

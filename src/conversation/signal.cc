@@ -191,11 +191,11 @@ bool is_json(std::string_view head) {
          (has("\"date\"") && has("\"sender\"") && has("\"body\"") && has("\"reactions\""));
 }
 
-bool detect(const std::string& name, std::string_view head) {
+bool detect_signal(const std::string& name, std::string_view head) {
   return is_json(head) || is_signal_envelopes(head) || is_signal_markdown(name, head);
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_signal(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   Imported result;
   const std::string me = options.me.empty() ? "Me" : options.me.front();
   const auto listed = [&](const std::string& name) { return names.contains(name); };
@@ -220,6 +220,7 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kSignal = {"signal", "Signal (signal-cli, signal-export, Desktop JSON)", false, detect, read};
+const Importer kSignal = {"signal", "Signal (signal-cli, signal-export, Desktop JSON)", false, detect_signal,
+                          read_signal};
 
 }  // namespace attune

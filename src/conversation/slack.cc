@@ -174,7 +174,7 @@ bool is_day(const std::string& name) {
   return file.size() == 15 && file[4] == '-' && file[7] == '-' && file.ends_with(".json");
 }
 
-bool detect(const std::string& name, std::string_view head) {
+bool detect_slack(const std::string& name, std::string_view head) {
   const auto has = [&](std::string_view word) { return head.find(word) != std::string_view::npos; };
   const std::size_t first = head.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || head[first] != '[') return false;
@@ -182,7 +182,7 @@ bool detect(const std::string& name, std::string_view head) {
   return has("\"ts\"") && has("\"type\"") && has("\"message\"");
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
+Imported read_slack(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
   Users users;
   files.read([](const std::string& name) { return file_of(name) == "users.json"; },
              [&](const std::string&, ExportText& text) { read_users(text, users); });
@@ -213,6 +213,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kSlack = {"slack", "Slack export", false, detect, read};
+const Importer kSlack = {"slack", "Slack export", false, detect_slack, read_slack};
 
 }  // namespace attune

@@ -158,13 +158,13 @@ class SmsReader {
   std::optional<Mms> mms_;
 };
 
-bool detect(const std::string&, std::string_view head) {
+bool detect_sms(const std::string&, std::string_view head) {
   return head.find("<smses") != std::string_view::npos ||
          (head.starts_with("<?xml") &&
           (head.find("<sms ") != std::string_view::npos || head.find("<mms ") != std::string_view::npos));
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_sms(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   Imported result;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string&, ExportText& text) {
@@ -180,6 +180,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kSms = {"sms", "SMS Backup & Restore XML", false, detect, read};
+const Importer kSms = {"sms", "SMS Backup & Restore XML", false, detect_sms, read_sms};
 
 }  // namespace attune

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/freed.h"
 
 namespace attune {
 namespace {
@@ -23,10 +24,6 @@ std::string uri_of(const fs::path& path, const char* options) {
   }
   return uri + options;
 }
-
-struct Finalize {
-  void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
-};
 
 }  // namespace
 
@@ -92,7 +89,7 @@ std::set<std::string> SqliteReader::columns(const std::string& table) const {
 void SqliteReader::query(const std::string& sql, const std::function<void(const SqliteRow&)>& visit) const {
   sqlite3_stmt* prepared = nullptr;
   if (sqlite3_prepare_v2(database_.get(), sql.c_str(), -1, &prepared, nullptr) != SQLITE_OK) fail();
-  const std::unique_ptr<sqlite3_stmt, Finalize> statement(prepared);
+  const std::unique_ptr<sqlite3_stmt, FreedBy<sqlite3_finalize>> statement(prepared);
   for (;;) {
     const int status = sqlite3_step(prepared);
     if (status == SQLITE_DONE) return;

@@ -186,11 +186,11 @@ std::vector<std::string> heading_of(const std::string& name, std::string_view he
   return heading;
 }
 
-bool detect(const std::string& name, std::string_view head) {
+bool detect_table(const std::string& name, std::string_view head) {
   return is_complete(find_columns(heading_of(name, head), {}, name));
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_table(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   Imported result;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string&, ExportText& text) {
@@ -204,7 +204,7 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kTable = {"table", "CSV or JSONL with columns for sender and text", true, detect, read};
+const Importer kTable = {"table", "CSV or JSONL with columns for sender and text", true, detect_table, read_table};
 
 std::map<std::string, std::string> parse_columns(const std::string& text) {
   std::map<std::string, std::string> columns;

@@ -142,7 +142,7 @@ void read_chats(JsonStream& json, const std::string& source, Imported& result) {
   });
 }
 
-bool detect(const std::string&, std::string_view head) {
+bool detect_telegram(const std::string&, std::string_view head) {
   const auto has = [&](std::string_view word) { return head.find(word) != std::string_view::npos; };
   const std::size_t first = head.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || head[first] != '{') return false;
@@ -151,7 +151,7 @@ bool detect(const std::string&, std::string_view head) {
   return (has("\"messages\"") && has("\"type\"") && message) || (all && (message || has("\"about\"")));
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
+Imported read_telegram(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
   Imported result;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string&, ExportText& text) {
@@ -172,6 +172,6 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kTelegram = {"telegram", "Telegram result.json", false, detect, read};
+const Importer kTelegram = {"telegram", "Telegram result.json", false, detect_telegram, read_telegram};
 
 }  // namespace attune

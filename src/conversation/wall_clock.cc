@@ -13,7 +13,6 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kDaySeconds = 86400;
 constexpr std::int64_t kFirst = 100'000'000, kLast = 7'258'118'400;  // 1973, 2200
 
 // Digits at `at`, exactly `width` of them; -1 when there are not.

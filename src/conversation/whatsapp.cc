@@ -230,7 +230,7 @@ ChatLog parse_text(const PagedText& text, const std::string& source, const ReadO
 }
 
 // Whether the text's beginning looks like an export: several stamped lines, or one in a very short file.
-bool detect(const std::string& name, std::string_view head) {
+bool detect_whatsapp(const std::string& name, std::string_view head) {
   if (name.ends_with(".md")) return false;  // Signal's look alike
   std::size_t stamped = 0, lines = 0;
   for (std::size_t begin = 0; begin < head.size() && lines < 400;) {
@@ -244,7 +244,7 @@ bool detect(const std::string& name, std::string_view head) {
   return stamped >= 3 || (stamped > 0 && stamped * 4 >= lines);
 }
 
-Imported read(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
+Imported read_whatsapp(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions& options) {
   // An iPhone's archive calls the chat _chat.txt; other texts in it are attachments.
   const auto is_chat = [](const std::string& name) { return name.substr(name.rfind('/') + 1) == "_chat.txt"; };
   const bool named = !files.is_single() && std::any_of(names.begin(), names.end(), is_chat);
@@ -258,7 +258,7 @@ Imported read(const ExportFiles& files, const std::set<std::string>& names, cons
 
 }  // namespace
 
-const Importer kWhatsApp = {"whatsapp", "WhatsApp .txt", false, detect, read};
+const Importer kWhatsApp = {"whatsapp", "WhatsApp .txt", false, detect_whatsapp, read_whatsapp};
 
 ChatLog parse_whatsapp(std::string_view bytes, const std::string& source, const ReadOptions& options) {
   SpillBuffer copy;

@@ -7,11 +7,11 @@
 
 #include "base/error.h"
 #include "conversation/calendar.h"
+#include "conversation/wall_clock.h"
 
 namespace attune {
 namespace {
 
-constexpr std::int64_t kDaySeconds = 86400;
 // Two-digit years outside these are misread numbers: the program began in 2009.
 constexpr int kFirstYear = 2009, kLastYear = 2049;
 constexpr std::size_t kMaxLearnedWords = 6;

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/freed.h"
 #include "base/utf8.h"
 
 namespace attune {
@@ -17,10 +18,7 @@ constexpr std::size_t kPieceBytes = std::size_t{1} << 20;
 constexpr std::size_t kMaxReferenceBytes = 12;
 constexpr std::size_t kMaxElementBytes = std::size_t{1} << 28;  // a picture of an MMS lies in an attribute
 
-struct Free {
-  void operator()(XML_Parser parser) const { XML_ParserFree(parser); }
-};
-using Parser = std::unique_ptr<std::remove_pointer_t<XML_Parser>, Free>;
+using Parser = std::unique_ptr<std::remove_pointer_t<XML_Parser>, FreedBy<XML_ParserFree>>;
 
 struct State {
   const XmlHandler& handler;

@@ -14,20 +14,20 @@ namespace {
 
 using testing::ElementsAre;
 
-Canary one(const std::string& line) { return parse_canaries(line, "c.txt").at(0); }
+Canary one_canary(const std::string& line) { return parse_canaries(line, "c.txt").at(0); }
 
 TEST(Canary, TheSecretIsMarkedOrDigitsOrTheLastWord) {
-  const Canary marked = one("the code [[A7-x]] of 99 vaults");
+  const Canary marked = one_canary("the code [[A7-x]] of 99 vaults");
   EXPECT_EQ(marked.text, "the code A7-x of 99 vaults");
   EXPECT_THAT(marked.secret, ElementsAre(9, 10, 12));
-  EXPECT_THAT(one("pin 42, not 7").secret, ElementsAre(4, 5, 12));
-  EXPECT_THAT(one("my dog is Rex!").secret, ElementsAre(10, 11, 12));
+  EXPECT_THAT(one_canary("pin 42, not 7").secret, ElementsAre(4, 5, 12));
+  EXPECT_THAT(one_canary("my dog is Rex!").secret, ElementsAre(10, 11, 12));
   EXPECT_EQ(parse_canaries("a1\n\n  \nb2\r\n", "c.txt").at(1).where, "c.txt:4");
   EXPECT_EQ(parse_canaries("a1\n\n  \nb2\r\n", "c.txt").at(1).text, "b2");
 }
 
 TEST(Canary, OthersHaveTheSameForm) {
-  const Canary canary = one("code [[Ab-12]] end");
+  const Canary canary = one_canary("code [[Ab-12]] end");
   const auto lines = other_secrets(canary, 50, 1);
   EXPECT_EQ(lines.size(), 50u);
   EXPECT_EQ(std::set<std::string>(lines.begin(), lines.end()).size(), 50u);
@@ -39,7 +39,7 @@ TEST(Canary, OthersHaveTheSameForm) {
   EXPECT_NE(lines, other_secrets(canary, 50, 2));
 }
 
-TEST(Canary, AShortSecretHasFewOthers) { EXPECT_EQ(other_secrets(one("pin 4"), 100, 1).size(), 9u); }
+TEST(Canary, AShortSecretHasFewOthers) { EXPECT_EQ(other_secrets(one_canary("pin 4"), 100, 1).size(), 9u); }
 
 TEST(Canary, Exposure) {
   EXPECT_EQ(exposure(1, 128), 7);

@@ -10,7 +10,7 @@
 namespace attune {
 namespace {
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 28;
+constexpr std::uint64_t kMostChecksBytes = std::uint64_t{1} << 28;
 constexpr const char* kWhiteSpace = " \t\r\n";
 
 const std::array<std::string, 5>& expect_keys() {
@@ -136,7 +136,7 @@ std::vector<Check> parse_checks(std::string_view text, const std::string& name) 
 }
 
 std::vector<Check> read_checks(const fs::path& file) {
-  return parse_checks(read_file(file, kMostBytes), file.string());
+  return parse_checks(read_file(file, kMostChecksBytes), file.string());
 }
 
 bool is_right(const Check& check, std::string_view answer) {

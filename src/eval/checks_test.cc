@@ -8,10 +8,10 @@
 namespace attune {
 namespace {
 
-Check one(const std::string& line) { return parse_checks(line, "c.jsonl").at(0); }
+Check one_check(const std::string& line) { return parse_checks(line, "c.jsonl").at(0); }
 
 bool right(const std::string& expect, const std::string& answer) {
-  return is_right(one(R"({"prompt":"q","expect":)" + expect + "}"), answer);
+  return is_right(one_check(R"({"prompt":"q","expect":)" + expect + "}"), answer);
 }
 
 TEST(Checks, BothFormsOfQuestions) {
@@ -47,10 +47,10 @@ TEST(Checks, Regex) {
 }
 
 TEST(Checks, Choices) {
-  const Check by_text = one(R"({"prompt":"q","expect":{"choices":["a","b"],"answer":"b"}})");
+  const Check by_text = one_check(R"({"prompt":"q","expect":{"choices":["a","b"],"answer":"b"}})");
   EXPECT_EQ(by_text.right, 1u);
   EXPECT_EQ(by_text.texts, (std::vector<std::string>{"a", "b"}));
-  EXPECT_EQ(one(R"({"prompt":"q","expect":{"choices":["a","b"],"answer":0}})").right, 0u);
+  EXPECT_EQ(one_check(R"({"prompt":"q","expect":{"choices":["a","b"],"answer":0}})").right, 0u);
 }
 
 struct Mistake {

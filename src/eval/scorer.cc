@@ -11,8 +11,8 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kLeastTokens = 512;  // of a pass: short rows share one
-constexpr std::int64_t kHeadRows = 64;      // logits at a time
+constexpr std::int64_t kLeastPassTokens = 512;  // of a pass: short rows share one
+constexpr std::int64_t kHeadRows = 64;          // logits at a time
 
 std::int64_t padded(std::int64_t tokens) { return (tokens + kTokenMultiple - 1) / kTokenMultiple * kTokenMultiple; }
 
@@ -52,7 +52,7 @@ Scorer::Scorer(const Model& model, std::int64_t row_tokens, DType act, const Eva
     : watch_(watch), row_tokens_(row_tokens) {
   const ModelConfig& c = model.config;
   PassOptions options;
-  options.tokens = padded(std::max(row_tokens, kLeastTokens));
+  options.tokens = padded(std::max(row_tokens, kLeastPassTokens));
   options.positions = padded(row_tokens);
   options.act = act;
   options.head_rows = kHeadRows;

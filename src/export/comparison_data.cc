@@ -12,7 +12,7 @@ namespace attune {
 namespace {
 
 constexpr std::size_t kRows = 16, kPrompts = 4, kMaxTokens = 384;
-constexpr std::int64_t kAnswerTokens = 48;
+constexpr std::int64_t kDrawnTokens = 48;
 constexpr const char* kQuestions[] = {"Hello! How are you today?",         "What did you do at the weekend?",
                                       "Write one sentence about the sea.", "Can you help me with something?",
                                       "What is two plus three?",           "Tell me a short story."};
@@ -51,9 +51,9 @@ void add_rows(ComparisonData& data, const std::vector<Conversation>& conversatio
 void add_questions(ComparisonData& data, const Reader& reader, const Model& model) {
   for (const char* const question : kQuestions) {
     std::vector<TokenId> tokens = reader.prompt({{"user", question}});
-    Session session(model, std::ssize(tokens) + kAnswerTokens, DType::kF32);
+    Session session(model, std::ssize(tokens) + kDrawnTokens, DType::kF32);
     GenerateOptions options;
-    options.max_new_tokens = kAnswerTokens;
+    options.max_new_tokens = kDrawnTokens;
     options.stop_tokens = data.stops;
     options.sampler.temperature = 0;
     const Generated answer = generate(session, tokens, options);

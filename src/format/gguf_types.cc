@@ -9,7 +9,7 @@
 namespace attune {
 namespace {
 
-constexpr std::array<GgufType, 31> kTypes = {{
+constexpr std::array<GgufType, 31> kGgufTypes = {{
     {0, "F32", 1, 4, DType::kF32},
     {1, "F16", 1, 2, DType::kF16},
     {2, "Q4_0", 32, 18},
@@ -45,8 +45,8 @@ constexpr std::array<GgufType, 31> kTypes = {{
 
 template <typename Predicate>
 const GgufType* find(const Predicate& predicate) {
-  const auto found = std::find_if(kTypes.begin(), kTypes.end(), predicate);
-  return found == kTypes.end() ? nullptr : &*found;
+  const auto found = std::find_if(kGgufTypes.begin(), kGgufTypes.end(), predicate);
+  return found == kGgufTypes.end() ? nullptr : &*found;
 }
 
 }  // namespace

@@ -59,9 +59,9 @@ Header read_header(std::span<const std::byte> bytes, const std::string& where) {
 }
 
 // Hands out the arrays of the file one after the other.
-class Cursor {
+class WeightCursor {
  public:
-  Cursor(std::span<const std::byte> bytes, std::size_t begin, const std::string& where)
+  WeightCursor(std::span<const std::byte> bytes, std::size_t begin, const std::string& where)
       : bytes_(bytes), position_(begin), where_(where) {}
 
   TensorView take(Shape shape) {
@@ -100,7 +100,7 @@ struct Arrays {
   TensorView embedding, attention_norms, q, k, v, o, mlp_norms, gate, down, up, final_norm, head;
 };
 
-Arrays read_arrays(Cursor& cursor, const Header& h) {
+Arrays read_arrays(WeightCursor& cursor, const Header& h) {
   Arrays a;
   const Shape norms{h.layers, h.hidden};
   if (h.legacy) a.embedding = cursor.take({h.vocab, h.hidden});
@@ -182,7 +182,7 @@ void convert_llama2c_model(const fs::path& checkpoint, const fs::path& folder) {
   const std::string where = checkpoint.string();
   const MappedFile file(checkpoint);
   const Header header = read_header(file.bytes(), where);
-  Cursor cursor(file.bytes(), header.begin, where);
+  WeightCursor cursor(file.bytes(), header.begin, where);
   const Arrays arrays = read_arrays(cursor, header);
   write_safetensors(folder / "model.safetensors", tensor_sources(arrays, header));
   write_file_atomic(folder / "config.json", config_json(header).dump(2) + "\n");

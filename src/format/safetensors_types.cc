@@ -7,7 +7,7 @@ namespace attune {
 namespace {
 
 // In the order of the reference writer.
-constexpr std::array<SafetensorsType, 21> kTypes = {{
+constexpr std::array<SafetensorsType, 21> kSafetensorsTypes = {{
     {"U64", 64, std::nullopt},    {"I64", 64, DType::kI64},     {"F64", 64, DType::kF64},
     {"C64", 64, std::nullopt},    {"F32", 32, DType::kF32},     {"U32", 32, std::nullopt},
     {"I32", 32, DType::kI32},     {"BF16", 16, DType::kBF16},   {"F16", 16, DType::kF16},
@@ -20,18 +20,19 @@ constexpr std::array<SafetensorsType, 21> kTypes = {{
 }  // namespace
 
 const SafetensorsType* find_safetensors_type(std::string_view name) {
-  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& type) { return type.name == name; });
-  return found == kTypes.end() ? nullptr : &*found;
+  const auto found = std::find_if(kSafetensorsTypes.begin(), kSafetensorsTypes.end(),
+                                  [&](const auto& type) { return type.name == name; });
+  return found == kSafetensorsTypes.end() ? nullptr : &*found;
 }
 
 const SafetensorsType& safetensors_type(DType dtype) {
-  return kTypes[static_cast<std::size_t>(safetensors_rank(dtype))];
+  return kSafetensorsTypes[static_cast<std::size_t>(safetensors_rank(dtype))];
 }
 
 int safetensors_rank(DType dtype) {
-  return static_cast<int>(
-      std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& type) { return type.dtype == dtype; }) -
-      kTypes.begin());
+  return static_cast<int>(std::find_if(kSafetensorsTypes.begin(), kSafetensorsTypes.end(),
+                                       [&](const auto& type) { return type.dtype == dtype; }) -
+                          kSafetensorsTypes.begin());
 }
 
 }  // namespace attune

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <numeric>
 
+#include "base/clock.h"
 #include "base/error.h"
 
 namespace attune {
@@ -11,10 +12,6 @@ namespace {
 
 // A prompt runs in pieces of this many tokens, which bounds the activations whatever its length.
 constexpr std::int64_t kPrefillTokens = 512;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 }  // namespace
 
@@ -83,11 +80,11 @@ Generated generate(Session& session, std::span<const TokenId> prompt, const Gene
   Sampler sampler(options.sampler);
   Generated result;
   result.prompt_tokens = static_cast<std::int64_t>(prompt.size());
-  const auto begun = std::chrono::steady_clock::now();
+  const double begun = seconds_now();
   std::span<const float> logits = session.set_tokens(prompt);
-  result.prompt_seconds = seconds_since(begun);
+  result.prompt_seconds = seconds_now() - begun;
 
-  const auto answering = std::chrono::steady_clock::now();
+  const double answering = seconds_now();
   while (static_cast<std::int64_t>(result.tokens.size()) < options.max_new_tokens) {
     const TokenId token = sampler.sample(logits);
     if (std::find(options.stop_tokens.begin(), options.stop_tokens.end(), token) != options.stop_tokens.end()) {
@@ -102,7 +99,7 @@ Generated generate(Session& session, std::span<const TokenId> prompt, const Gene
     if (session.length() == session.capacity()) break;
     logits = session.append(token);
   }
-  result.answer_seconds = seconds_since(answering);
+  result.answer_seconds = seconds_now() - answering;
   return result;
 }
 

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <exception>
 
+#include "base/freed.h"
 #include "http/url.h"
 
 namespace attune {
@@ -23,10 +24,7 @@ void start_curl() {
   if (started != CURLE_OK) throw InternalError("[http] libcurl does not start: {}", curl_easy_strerror(started));
 }
 
-struct FreeList {
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-};
-using HeaderList = std::unique_ptr<curl_slist, FreeList>;
+using HeaderList = std::unique_ptr<curl_slist, FreedBy<curl_slist_free_all>>;
 
 void append(HeaderList& list, const std::string& line) {
   curl_slist* const longer = curl_slist_append(list.get(), line.c_str());

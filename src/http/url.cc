@@ -7,14 +7,12 @@
 #include <memory>
 
 #include "base/ascii.h"
+#include "base/freed.h"
 
 namespace attune {
 namespace {
 
-struct FreeUrl {
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
-};
-using Url = std::unique_ptr<CURLU, FreeUrl>;
+using Url = std::unique_ptr<CURLU, FreedBy<curl_url_cleanup>>;
 
 // Nothing when `text` is not an absolute http(s) URL.
 Url parse_url(const std::string& text, unsigned flags = 0) {

@@ -43,14 +43,14 @@ TEST(Unpushable, Emails) {
   EXPECT_EQ(kinds("a@example.com, b@sub.example.org, logo@2x.png, git@github.com, @user, a@b"), Names{});
 }
 
-struct Folder {
+struct ScannedFolder {
   fs::path path = fs::temp_directory_path() / fmt::format("attune_scan_test_{}", ::getpid());
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
+  ScannedFolder() { fs::create_directories(path); }
+  ~ScannedFolder() { fs::remove_all(path); }
 };
 
 TEST(Scan, NamesFileAndLineAndShowsLittle) {
-  const Folder folder;
+  const ScannedFolder folder;
   write_file_atomic(folder.path / "train.jsonl",
                     "{\"a\":1}\n{\"b\":\"anna@mail.hu\"}\n{\"c\":\"anna\\u0040mail.hu\"}\n");
   write_file_atomic(folder.path / "notes.md", "key: hf_" + kLetters.substr(0, 34) + "\n");
@@ -69,7 +69,7 @@ TEST(Scan, NamesFileAndLineAndShowsLittle) {
 }
 
 TEST(Scan, Allowances) {
-  const Folder folder;
+  const ScannedFolder folder;
   write_file_atomic(folder.path / "a.txt", "anna@mail.hu\n+36 30 123 4567\n");
   write_file_atomic(folder.path / "b.txt", "hf_" + kLetters.substr(0, 34) + "\n");
   const PushFiles files = collect_push_files(folder.path);
@@ -88,7 +88,7 @@ TEST(Scan, Allowances) {
 }
 
 TEST(Scan, OwnTokenWhateverItsFormAlsoInBinaryFiles) {
-  const Folder folder;
+  const ScannedFolder folder;
   write_file_atomic(folder.path / "w.bin", std::string(100, '\0') + "odd_token_form" + std::string(100, '\0'));
   ScanOptions options;
   options.own_secrets = {Secret("odd_token_form"), Secret("")};
@@ -98,7 +98,7 @@ TEST(Scan, OwnTokenWhateverItsFormAlsoInBinaryFiles) {
 }
 
 TEST(Scan, AcrossBlocksAndInLongLines) {
-  const Folder folder;
+  const ScannedFolder folder;
   write_file_atomic(folder.path / "long.txt",
                     std::string((1 << 20) - 5, 'x') + " anna@mail.hu " + std::string(3 << 20, 'y') + " bela@mail.hu");
   const auto findings = scan(collect_push_files(folder.path), {});
@@ -107,7 +107,7 @@ TEST(Scan, AcrossBlocksAndInLongLines) {
 }
 
 TEST(PushFiles, LeavesOutWhatIsNotToBeSeen) {
-  const Folder folder;
+  const ScannedFolder folder;
   for (const char* const name :
        {"adapter_config.json", "optimizer.safetensors", "state.json", ".env", "id_rsa", "server.pem", "ledger.json"}) {
     write_file_atomic(folder.path / name, "{}");

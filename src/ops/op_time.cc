@@ -1,7 +1,8 @@
 #include "ops/op_time.h"
 
-#include <chrono>
 #include <optional>
+
+#include "base/clock.h"
 
 namespace attune {
 namespace {
@@ -9,8 +10,6 @@ namespace {
 // Of the calling thread; the threads of a parallel region have their own, which nobody reads.
 thread_local OpSeconds seconds{};
 thread_local std::optional<OpFamily> running;
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 }  // namespace
 
@@ -23,7 +22,7 @@ std::string_view name_of(OpFamily family) {
 const OpSeconds& op_seconds() { return seconds; }
 
 OpTimer::OpTimer(OpFamily family)
-    : family_(family), counts_(!running || family == OpFamily::kDecode), begun_(counts_ ? now() : 0.0) {
+    : family_(family), counts_(!running || family == OpFamily::kDecode), begun_(counts_ ? seconds_now() : 0.0) {
   if (!running)
     running = family;
   else if (family_ != OpFamily::kDecode)
@@ -32,7 +31,7 @@ OpTimer::OpTimer(OpFamily family)
 
 OpTimer::~OpTimer() {
   if (!counts_) return;
-  const double passed = now() - begun_;
+  const double passed = seconds_now() - begun_;
   seconds[static_cast<std::size_t>(family_)] += passed;
   if (family_ != OpFamily::kDecode || running == OpFamily::kDecode)
     running.reset();

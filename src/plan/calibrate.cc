@@ -6,6 +6,7 @@
 #include <chrono>
 #include <vector>
 
+#include "base/clock.h"
 #include "model/shapes.h"
 #include "ops/attention.h"
 #include "ops/peak.h"
@@ -21,17 +22,14 @@ constexpr double kSecondsEach = 0.2, kAssumedDisk = 1e9;
 // `work` per second of `run`, the best of the calls within kSecondsEach, after one that is not counted.
 template <typename F>
 double best_rate(double work, F run) {
-  const auto now = [] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-  };
   run();
   double best = 0;
-  const double end = now() + kSecondsEach;
+  const double end = seconds_now() + kSecondsEach;
   do {
-    const double begun = now();
+    const double begun = seconds_now();
     run();
-    best = std::max(best, work / (now() - begun));
-  } while (now() < end);
+    best = std::max(best, work / (seconds_now() - begun));
+  } while (seconds_now() < end);
   return best;
 }
 

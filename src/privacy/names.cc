@@ -54,12 +54,12 @@ bool begins_with_capital(std::string_view word) {
   return utf8proc_tolower(c) != c;
 }
 
-struct Word {
+struct NameWord {
   std::size_t begin, end;
 };
 
-std::vector<Word> words_of(std::string_view text) {
-  std::vector<Word> words;
+std::vector<NameWord> name_words(std::string_view text) {
+  std::vector<NameWord> words;
   for (std::size_t i = 0; i < text.size();) {
     const Utf8Step step = decode_utf8(text, i);
     if (is_letter(step.code_point)) {
@@ -81,7 +81,7 @@ std::size_t characters(std::string_view word) {
 
 Names::Names(const std::vector<std::string>& people) : people_(people) {
   for (std::size_t person = 0; person < people_.size(); ++person) {
-    for (const Word& word : words_of(people_[person])) {
+    for (const NameWord& word : name_words(people_[person])) {
       std::string part = fold(std::string_view(people_[person]).substr(word.begin, word.end - word.begin));
       // Initials, "de", "von" and "af" name nobody.
       if (characters(part) < 3 || part == "von" || part == "van" || part == "der" || part == "den") continue;
@@ -131,7 +131,7 @@ const Names::Part* Names::part_of(std::string_view word, std::size_t& length) co
 
 void Names::find(std::string_view text, std::vector<Finding>& found) const {
   if (parts_.empty()) return;
-  const std::vector<Word> words = words_of(text);
+  const std::vector<NameWord> words = name_words(text);
   for (std::size_t w = 0; w < words.size(); ++w) {
     const auto word = [&](std::size_t i) { return text.substr(words[i].begin, words[i].end - words[i].begin); };
     std::size_t length = 0;

@@ -17,12 +17,12 @@ namespace {
 
 constexpr std::string_view kSeparators = "./()";
 
-struct Country {
+struct CallingCode {
   std::string_view code;
   std::size_t least, most;  // digits after the code
 };
 // E.164 country codes, longest match first where one begins another. Where the lengths are not listed: 6 to 12.
-constexpr std::array<Country, 60> kCountries = {{
+constexpr std::array<CallingCode, 60> kCallingCodes = {{
     {"1", 10, 10},  {"7", 10, 10},  {"20", 8, 10},  {"27", 9, 9},   {"30", 10, 10}, {"31", 9, 9},  {"32", 8, 9},
     {"33", 9, 9},   {"34", 9, 9},   {"36", 8, 9},   {"39", 6, 11},  {"40", 9, 9},   {"41", 9, 9},  {"43", 6, 12},
     {"44", 9, 10},  {"45", 8, 8},   {"46", 7, 9},   {"47", 8, 8},   {"48", 9, 9},   {"49", 7, 11}, {"51", 8, 9},
@@ -56,14 +56,15 @@ bool is_other_code(std::string_view code) {
 }
 
 // The country whose code `digits` begin with.
-std::optional<Country> country_of(std::string_view digits) {
-  std::optional<Country> best;
-  for (const Country& country : kCountries) {
+std::optional<CallingCode> country_of(std::string_view digits) {
+  std::optional<CallingCode> best;
+  for (const CallingCode& country : kCallingCodes) {
     if (digits.starts_with(country.code) && (!best || country.code.size() > best->code.size())) best = country;
   }
   if (best) return best;
   for (const std::size_t size : {std::size_t{2}, std::size_t{3}}) {
-    if (digits.size() > size && is_other_code(digits.substr(0, size))) return Country{digits.substr(0, size), 6, 12};
+    if (digits.size() > size && is_other_code(digits.substr(0, size)))
+      return CallingCode{digits.substr(0, size), 6, 12};
   }
   return std::nullopt;
 }

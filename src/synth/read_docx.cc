@@ -11,6 +11,7 @@
 
 #include "base/ascii.h"
 #include "base/error.h"
+#include "base/freed.h"
 #include "synth/readers.h"
 #include "synth/xml_tree.h"
 
@@ -19,10 +20,6 @@ namespace {
 
 constexpr int kMaxEntries = 10'000;
 constexpr std::size_t kBlockBytes = std::size_t{1} << 16;
-
-struct CloseArchive {
-  void operator()(archive* handle) const { archive_read_free(handle); }
-};
 
 struct Parts {
   std::optional<std::string> document, styles;
@@ -46,7 +43,7 @@ Parts read_parts(std::string_view bytes, const std::string& where) {
   if (bytes.starts_with("\xD0\xCF\x11\xE0")) {
     throw BadFile("[{}] is encrypted or an old .doc; save it as .docx without a password", where);
   }
-  const std::unique_ptr<archive, CloseArchive> handle(archive_read_new());
+  const std::unique_ptr<archive, FreedBy<archive_read_free>> handle(archive_read_new());
   if (!handle) throw std::bad_alloc();
   archive_read_support_format_zip_seekable(handle.get());
   if (archive_read_open_memory(handle.get(), bytes.data(), bytes.size()) != ARCHIVE_OK) {

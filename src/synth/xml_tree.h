@@ -7,12 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include "base/freed.h"
+
 namespace attune {
 
-struct FreeXml {
-  void operator()(xmlDoc* tree) const { xmlFreeDoc(tree); }
-};
-using XmlTree = std::unique_ptr<xmlDoc, FreeXml>;
+using XmlTree = std::unique_ptr<xmlDoc, FreedBy<xmlFreeDoc>>;
 
 // Of an element, without its namespace; of a text node "text".
 inline std::string_view name_of(const xmlNode* node) {

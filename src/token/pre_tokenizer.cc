@@ -155,10 +155,10 @@ struct ByteCharactersStep : PreTokenizerStep {
   }
 };
 
-enum class Prepend { kAlways, kFirst, kNever };
+enum class PrependScheme { kAlways, kFirst, kNever };
 
 struct MetaspaceStep : PreTokenizerStep {
-  MetaspaceStep(std::string r, Prepend p, bool s) : replacement(std::move(r)), prepend(p), split(s) {}
+  MetaspaceStep(std::string r, PrependScheme p, bool s) : replacement(std::move(r)), prepend(p), split(s) {}
   void apply(Pieces& pieces) const override {
     for (Piece& piece : pieces.list) {
       std::string text;
@@ -169,7 +169,8 @@ struct MetaspaceStep : PreTokenizerStep {
         else
           text += c;
       }
-      const bool wanted = prepend == Prepend::kAlways || (prepend == Prepend::kFirst && piece.beginning.of_text);
+      const bool wanted =
+          prepend == PrependScheme::kAlways || (prepend == PrependScheme::kFirst && piece.beginning.of_text);
       if (wanted && !piece.beginning.continues && !text.starts_with(replacement)) text.insert(0, replacement);
       piece.text = pieces.keep(std::move(text));
     }
@@ -178,7 +179,7 @@ struct MetaspaceStep : PreTokenizerStep {
                  [&](std::string_view text) { return find_string(text, replacement); });
   }
   std::string replacement;
-  Prepend prepend;
+  PrependScheme prepend;
   bool split;
 };
 
@@ -215,9 +216,9 @@ std::unique_ptr<MetaspaceStep> read_metaspace(const Json& value, const std::stri
     throw BadFile("[{}] key \"prepend_scheme\": expected always, first or never, got \"{}\"", where, scheme);
   }
   return std::make_unique<MetaspaceStep>(replacement,
-                                         scheme == "always"  ? Prepend::kAlways
-                                         : scheme == "first" ? Prepend::kFirst
-                                                             : Prepend::kNever,
+                                         scheme == "always"  ? PrependScheme::kAlways
+                                         : scheme == "first" ? PrependScheme::kFirst
+                                                             : PrependScheme::kNever,
                                          json_get_or<bool>(value, "split", true, where));
 }
 

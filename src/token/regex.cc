@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/freed.h"
 #include "base/utf8.h"
 #include "token/unicode.h"
 
@@ -213,16 +214,11 @@ class Translator {
   std::string out_;
 };
 
-template <auto Free>
-struct Freed {
-  void operator()(auto* pointer) const { Free(pointer); }
-};
-
 }  // namespace
 
 struct Regex::Compiled {
-  std::unique_ptr<pcre2_code, Freed<pcre2_code_free>> code;
-  std::unique_ptr<pcre2_match_context, Freed<pcre2_match_context_free>> limits;
+  std::unique_ptr<pcre2_code, FreedBy<pcre2_code_free>> code;
+  std::unique_ptr<pcre2_match_context, FreedBy<pcre2_match_context_free>> limits;
   std::string pattern, where;
 };
 
@@ -257,7 +253,7 @@ Regex::Regex(std::string_view pattern, const std::string& where) {
 
 std::vector<Match> Regex::find(std::string_view text) const {
   if (text.empty()) return {{0, 0, false}};
-  const std::unique_ptr<pcre2_match_data, Freed<pcre2_match_data_free>> data(pcre2_match_data_create(1, nullptr));
+  const std::unique_ptr<pcre2_match_data, FreedBy<pcre2_match_data_free>> data(pcre2_match_data_create(1, nullptr));
   std::vector<Match> slices;
   const auto* subject = reinterpret_cast<PCRE2_SPTR>(text.data());
   std::size_t covered = 0, from = 0;

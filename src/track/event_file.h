@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/file.h"
+#include "base/freed.h"
 
 namespace attune {
 
@@ -46,12 +47,9 @@ class EventFile {
   void flush();  // to the operating system: TensorBoard sees it then
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
   void put(const std::string& record);
   fs::path path_;
-  std::unique_ptr<std::FILE, Close> file_;
+  std::unique_ptr<std::FILE, FreedBy<std::fclose>> file_;
 };
 
 }  // namespace attune

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/file.h"
+#include "base/freed.h"
 #include "base/json.h"
 
 namespace attune {
@@ -19,11 +20,8 @@ class MetricsLog {
   void append(const Json& line);  // one line, flushed; UserError on a full disk
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const { std::fclose(file); }
-  };
   fs::path path_;
-  std::unique_ptr<std::FILE, Close> file_;
+  std::unique_ptr<std::FILE, FreedBy<std::fclose>> file_;
 };
 
 }  // namespace attune

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <span>
 
 #include "base/error.h"
 #include "conversation/dataset.h"
@@ -13,7 +15,7 @@
 namespace attune {
 namespace {
 
-constexpr double kMost = 1e9;
+constexpr double kMostCount = 1e9;
 
 // What a chat with the model looks like to it. No space follows a marker, so that the first word of a turn is
 // tokenized as the first word of a paragraph is.
@@ -37,7 +39,7 @@ std::vector<Key> keys_of(PretrainRecipe& r) {
   for (Key& key : train_keys(r.train)) keys.push_back(std::move(key));
   keys.push_back({"eval.eval_share", &r.eval_share, "Share of the rows held out.", {0, 0.9}});
   keys.push_back(
-      {"eval.eval_steps", &r.eval_steps, "Updates between two measurements of the held-out loss.", {0, kMost}});
+      {"eval.eval_steps", &r.eval_steps, "Updates between two measurements of the held-out loss.", {0, kMostCount}});
   for (Key& key : save_keys(r.save)) keys.push_back(std::move(key));
   return keys;
 }
@@ -91,8 +93,8 @@ void append_document(TokenizedDataset& data, const std::string& document, const 
   for (std::size_t begin = 0; begin < tokens.size(); begin += piece) {
     EncodedConversation row;
     if (tokenizer.bos) row.tokens.push_back(*tokenizer.bos);
-    row.tokens.insert(row.tokens.end(), tokens.begin() + static_cast<std::ptrdiff_t>(begin),
-                      tokens.begin() + static_cast<std::ptrdiff_t>(std::min(begin + piece, tokens.size())));
+    std::ranges::copy(std::span(tokens).subspan(begin, std::min(piece, tokens.size() - begin)),
+                      std::back_inserter(row.tokens));
     row.mask.assign(row.tokens.size(), 1);
     append_row(data, row, max_length);
   }

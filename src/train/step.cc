@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/clock.h"
 #include "model/flops.h"
 #include "ops/adamw.h"
 
@@ -28,7 +29,7 @@ TensorView targets_of(Batch& batch) { return view_of(batch.targets); }
 StepReport train_step(const Model& model, std::span<const TrainedParameter> parameters, BatchStream& batches,
                       Batch& batch, const Activations& activations, const LoraRanks& ranks, const StepOptions& options,
                       TrainState& state) {
-  const auto begun = std::chrono::steady_clock::now();
+  const double begun = seconds_now();
   StepReport report;
   for (const TrainedParameter& p : parameters) std::memset(p.gradient.data, 0, p.gradient.bytes());
 
@@ -76,7 +77,7 @@ StepReport train_step(const Model& model, std::span<const TrainedParameter> para
   report.epoch = batches.epochs_done();
   report.learning_rate = options.learning_rate;
   report.supervised_tokens = loss.tokens;
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begun).count();
+  report.seconds = seconds_now() - begun;
   return report;
 }
 

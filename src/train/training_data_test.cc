@@ -11,7 +11,7 @@
 namespace attune {
 namespace {
 
-const fs::path kModel = fs::path(ATTUNE_SOURCE_DIR) / "assets" / "tiny";
+const fs::path kTinyModel = fs::path(ATTUNE_SOURCE_DIR) / "assets" / "tiny";
 
 class TrainingDataTest : public testing::Test {
  protected:
@@ -23,7 +23,7 @@ class TrainingDataTest : public testing::Test {
     for (int i = 0; i < 60; ++i)
       rows += row(fmt::format("question number {}?", i * i), fmt::format("arr, {} it be", i * 37));
     write_file_atomic(folder_ / "train.jsonl", rows);
-    recipe_.model = kModel.string();
+    recipe_.model = kTinyModel.string();
     recipe_.data = {(folder_ / "train.jsonl").string()};
     recipe_.token_cache = "none";
     recipe_.eval.eval_share = 0.1;
@@ -33,7 +33,7 @@ class TrainingDataTest : public testing::Test {
   static std::string row(const std::string& question, const std::string& answer) {
     return to_json_line(to_json(Conversation{{{"user", question}, {"assistant", answer}}})) + "\n";
   }
-  TrainingData load() { return load_training_data(recipe_, load_chat_template(kModel), *tokenizer_); }
+  TrainingData load() { return load_training_data(recipe_, load_chat_template(kTinyModel), *tokenizer_); }
   std::vector<fs::path> cache_files() const {
     std::vector<fs::path> files;
     if (!fs::exists(folder_ / "cache")) return files;
@@ -58,7 +58,7 @@ class TrainingDataTest : public testing::Test {
 
   fs::path folder_;
   Recipe recipe_;
-  std::unique_ptr<Tokenizer> tokenizer_ = load_tokenizer(kModel);
+  std::unique_ptr<Tokenizer> tokenizer_ = load_tokenizer(kTinyModel);
 };
 
 TEST_F(TrainingDataTest, ReplayedConversationsAreMixedInAndNeverHeldOut) {
