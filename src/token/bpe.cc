@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <functional>
 #include <limits>
 
@@ -36,15 +35,10 @@ bool is_byte_token(std::string_view token) {
 constexpr char32_t kLatin = 0x180;
 std::size_t latin_index(char32_t c) { return c < kLatin ? c : c == 0x2581 ? kLatin : kLatin + 1; }
 
-std::uint32_t next_instance() {
-  static std::atomic<std::uint32_t> last{0};
-  return ++last;
-}
-
 }  // namespace
 
 Bpe::Bpe(Vocabulary vocabulary, const Merges& merges, BpeOptions options, const std::string& where)
-    : vocabulary_(std::move(vocabulary)), options_(std::move(options)), instance_(next_instance()) {
+    : vocabulary_(std::move(vocabulary)), options_(std::move(options)), instance_(new_word_owner()) {
   for (const auto& [token, id] : vocabulary_) {
     if (id < 0 || id >= kMaxId) {
       throw BadFile("[{}] token \"{}\": expected an id from 0 to {}, got {}", where, token, kMaxId - 1, id);

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "token/sentencepiece_words.h"
 #include "token/valid_text.h"
+#include "token/word_cache.h"
 
 namespace attune {
 namespace {
@@ -39,6 +41,7 @@ class SentencePieceTokenizer : public Tokenizer {
       added_.add(std::move(token), existing.value_or(id));
     }
     added_.finish([](const std::string& text) { return text; }, where);
+    independent_words_ = has_independent_words(model);
     end_id_ = std::max(pieces, added_.end_id());
     read_roles(config);
   }
@@ -55,10 +58,7 @@ class SentencePieceTokenizer : public Tokenizer {
         continue;
       }
       const bool prefix = part.begin == 0 ? !continues : legacy_;
-      std::vector<int> part_ids;
-      check((prefix ? model_ : without_prefix_)
-                .Encode({valid.text.data() + part.begin, part.end - part.begin}, &part_ids));
-      ids.insert(ids.end(), part_ids.begin(), part_ids.end());
+      encode_text(std::string_view(valid.text).substr(part.begin, part.end - part.begin), prefix, ids);
     }
     return ids;
   }
@@ -118,6 +118,44 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
  private:
+  void encode_text(std::string_view text, bool prefix, std::vector<TokenId>& ids) const {
+    if (!independent_words_) {
+      encode_whole(text, prefix, ids);
+      return;
+    }
+    for (const std::string_view word : independent_words(text)) {
+      if (prefix) {
+        encode_whole(word, true, ids);
+        prefix = false;
+      } else {
+        encode_word(word, ids);
+      }
+    }
+  }
+
+  void encode_word(std::string_view word, std::vector<TokenId>& ids) const {
+    if (word.empty() || word.size() > ShortWord::kMostBytes) {
+      encode_whole(word, false, ids);
+      return;
+    }
+    const ShortWord key(word);
+    CachedWord& cached = cached_word(key);
+    if (cached.holds(key, owner_)) {
+      ids.insert(ids.end(), cached.ids.begin(), cached.ids.begin() + cached.count);
+      return;
+    }
+    const std::size_t before = ids.size();
+    encode_whole(word, false, ids);
+    const auto found = std::span(ids).subspan(before);
+    if (found.size() <= CachedWord::kMostIds) cached.set(key, owner_, found);
+  }
+
+  void encode_whole(std::string_view text, bool prefix, std::vector<TokenId>& ids) const {
+    std::vector<int> found;
+    check((prefix ? model_ : without_prefix_).Encode({text.data(), text.size()}, &found));
+    ids.insert(ids.end(), found.begin(), found.end());
+  }
+
   void check(const sentencepiece::util::Status& status) const {
     if (status.ok()) return;
     std::string message = status.ToString();
@@ -143,6 +181,8 @@ class SentencePieceTokenizer : public Tokenizer {
   SentencePieceProcessor model_, without_prefix_;
   AddedTokens added_;
   TokenId end_id_ = 0;
+  bool independent_words_ = false;
+  std::uint32_t owner_ = new_word_owner();  // of entries in a thread's word cache
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <new>
 
@@ -45,6 +46,11 @@ class Cache {
 };
 
 }  // namespace
+
+std::uint32_t new_word_owner() {
+  static std::atomic<std::uint32_t> last = 0;
+  return ++last;
+}
 
 ShortWord::ShortWord(std::string_view word) : size(static_cast<std::uint32_t>(word.size())) {
   std::size_t at = 0;

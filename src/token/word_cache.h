@@ -35,6 +35,9 @@ struct alignas(64) CachedWord {
   void set(const ShortWord& word, std::uint32_t by, std::span<const TokenId> of);  // at most kMostIds
 };
 
+// Differs from what every other tokenizer of the process got.
+std::uint32_t new_word_owner();
+
 // Where `word` belongs in this thread's cache.
 CachedWord& cached_word(const ShortWord& word);
 
