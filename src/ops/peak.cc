@@ -3,29 +3,26 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <vector>
 
+#include "base/clock.h"
 #include "ops/matmul.h"
 
 namespace attune {
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-// The best rate of `work` per call of `run`, repeated until `seconds` are over, the first call not counted.
+// The best rate of `work` per call of `run`, repeated until `seconds` are over.
 template <typename F>
 double best_rate(double work, double seconds, F run) {
-  run();
   double best = 0;
-  const double end = now() + seconds;
+  const double end = seconds_now() + seconds;
   do {
-    const double begun = now();
+    const double begun = seconds_now();
     run();
-    best = std::max(best, work / (now() - begun));
-  } while (now() < end);
+    best = std::max(best, work / (seconds_now() - begun));
+  } while (seconds_now() < end);
   return best;
 }
 

@@ -75,7 +75,6 @@ RunPlan plan_before_loading(const Recipe& recipe, const ModelConfig& config, con
   if (const auto checkpoint = latest_checkpoint(run_folder_of(recipe) / "checkpoints"); resume && checkpoint) {
     fixed.train.optim = optimizer_of_checkpoint(*checkpoint);
   }
-  measure_gemm_peak(activation_type(recipe.compute), 0);  // brings in what products need, which is then counted
   const RunLength length = run_length(data.train, data.valid, fixed.train);
   RunNeeds needs = run_needs(config, stored_type(recipe.model, config), fixed, length.pass_tokens);
   if (is_gguf_path(recipe.model)) needs.block_bytes = needs.embedding_bytes = 0;  // always read as a whole
@@ -134,6 +133,8 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   const ModelConfig config = load_model_config(recipe.model);
   check_vocabulary(config, tokenizer->vocab_size(), recipe.model);
   const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer, callbacks.on_read);
+  // Measured before planning: it brings in what products need, which the plan then counts.
+  const double gemm_peak = measure_gemm_peak(activation_type(recipe.compute));
   const RunPlan planned = plan_before_loading(recipe, config, data, resume);
   Model model = full ? load_trainable_model(recipe.model)
                      : load_model(recipe.model, recipe.quantization, {}, planned.schedule.streaming());
@@ -159,7 +160,8 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   result.output = output;
   try {
     result.summary = run_training(
-        {model, adapter ? &*adapter : nullptr, data.train, data.valid, recipe, folder, resume, &planned}, loop);
+        {model, adapter ? &*adapter : nullptr, data.train, data.valid, recipe, folder, resume, &planned, gemm_peak},
+        loop);
   } catch (const UserError&) {
     if (!info.is_null()) {
       info["status"] = "stopped";

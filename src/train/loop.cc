@@ -57,7 +57,7 @@ class Loop {
     batch_.reserve(length.pass_tokens);
     total_steps_ = length.steps;
     warmup_steps_ = count_warmup_steps(total_steps_, recipe_.warmup_steps, recipe_.warmup_ratio);
-    gemm_peak_ = measure_gemm_peak(activation_type(run_.recipe.compute));
+    gemm_peak_ = run_.gemm_peak > 0 ? run_.gemm_peak : measure_gemm_peak(activation_type(run_.recipe.compute));
 
     create_folder(checkpoints_);
     if (checkpoint) state_ = load_checkpoint(*checkpoint, trained_);

@@ -64,6 +64,7 @@ struct Run {
   fs::path folder;                // receives metrics.jsonl and checkpoints/
   bool resume = false;            // go on from the latest checkpoint, if there is one
   const RunPlan* plan = nullptr;  // made before the model was loaded by its schedule; nullptr: made here
+  double gemm_peak = 0;           // FLOP/s of products; 0: measured here
 };
 
 // Throws Interrupted after Ctrl-C, when the checkpoint is on disk; UserError when the memory budget cannot hold the run
