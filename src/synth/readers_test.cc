@@ -3,24 +3,15 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <map>
 
-#include "base/error.h"
+#include "base/error_of.h"
 
 namespace attune {
 namespace {
-
-template <typename Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 std::string zip_of(const std::map<std::string, std::string>& files) {
   std::string bytes(std::size_t{8} << 20, '\0');
@@ -221,7 +212,7 @@ class Files : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
   void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name) << text; }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "attune_readers_test";
+  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("attune_readers_test_{}", ::getpid());
 };
 
 TEST_F(Files, OfFoldersAreFoundByName) {

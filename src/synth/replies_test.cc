@@ -1,9 +1,11 @@
 // What comes back from a model: the endpoint's JSON, the JSON in the model's own words, the journal, the cost.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <thread>
 
+#include "base/error_of.h"
 #include "base/file.h"
 #include "http/scripted_server.h"
 #include "synth/budget.h"
@@ -15,16 +17,6 @@
 
 namespace attune {
 namespace {
-
-template <typename Action>
-std::string error_of(const Action& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 const ModelCall kCall{{{"user", "Hello there, model"}}, {}, 100, 0};
 const char* const kCompletion =
@@ -87,7 +79,7 @@ class InFolder : public testing::Test {
   void TearDown() override { fs::remove_all(folder_); }
   void write(const char* name, const std::string& text) { std::ofstream(folder_ / name) << text; }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "attune_replies_test";
+  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("attune_replies_test_{}", ::getpid());
 };
 
 using JournalFile = InFolder;

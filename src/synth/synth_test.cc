@@ -2,6 +2,7 @@
 #include "synth/synth.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <mutex>
@@ -60,7 +61,7 @@ class Synth : public testing::Test {
   }
   std::string file(const char* name) { return read_file(folder_ / "out" / name); }
 
-  const fs::path folder_ = fs::path(testing::TempDir()) / "attune_synth_test";
+  const fs::path folder_ = fs::path(testing::TempDir()) / fmt::format("attune_synth_test_{}", ::getpid());
   SynthOptions options_;
 };
 
