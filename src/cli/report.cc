@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/commands.h"
+#include "track/stored_run.h"
 
 namespace attune {
 namespace {
@@ -15,7 +16,9 @@ struct ReportArguments {
 };
 
 void run_report(const ReportArguments& options) {
-  const RunRecord record = read_run_record(options.run);
+  RunRecord record = read_run_record(options.run);
+  // A run that was killed left the status of its last moment behind; nobody holds its lock.
+  if (read_run(options.run).status == "killed") record.info["status"] = "killed";
   const fs::path output = options.output.empty() ? fs::path(options.run) / "report.html" : fs::path(options.output);
   write_file_atomic(output, html_report(record));
   fmt::print("{}\n", output.string());

@@ -12,7 +12,7 @@
 namespace attune {
 namespace {
 
-constexpr double kWidth = 640, kHeight = 260, kLeft = 56, kRight = 12, kTop = 12, kBottom = 32;
+constexpr double kWidth = 480, kHeight = 230, kLeft = 64, kRight = 12, kTop = 12, kBottom = 32;
 constexpr std::size_t kMostPoints = 600;
 
 // Steps of 1, 2 or 5 times a power of ten that cut [low, high] into about `count` parts.

@@ -27,7 +27,8 @@ LiveReport::LiveReport(fs::path run_folder, int port) : server_(std::make_unique
       "/", [folder = std::move(run_folder)](const httplib::Request& request, httplib::Response& response) {
         // A page of another site that resolves to this address must not read the run (DNS rebinding).
         const std::string host = request.get_header_value("Host");
-        if (!host.starts_with("127.0.0.1") && !host.starts_with("localhost")) {
+        const std::string_view name = std::string_view(host).substr(0, host.find(':'));
+        if (name != "127.0.0.1" && name != "localhost") {
           response.status = 403;
           return;
         }

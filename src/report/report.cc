@@ -139,7 +139,7 @@ void charts(std::string& page, const RunRecord& run) {
 
 void memory(std::string& page, const Json& info) {
   if (!info.contains("planned_bytes") || !info["planned_bytes"].is_object()) return;
-  page += "<h2>Memory</h2><div class=\"scroll\"><table><tr><th>planned for</th><th>bytes</th></tr>";
+  page += "<h2>Memory</h2><div class=\"scroll\"><table><tr><th>planned for</th><th class=\"n\">bytes</th></tr>";
   for (const auto& [name, value] : info["planned_bytes"].items()) {
     std::string label = name;
     std::replace(label.begin(), label.end(), '_', ' ');
@@ -158,7 +158,9 @@ void evaluation(std::string& page, const Json& eval) {
   if (!eval.is_object() || !eval.contains("table") || !eval["table"].is_array() || eval["table"].empty()) return;
   page += "<h2>Evaluation</h2>";
   if (eval.contains("verdict")) page += "<p>" + escape_html(text_of(eval["verdict"], "text")) + "</p>";
-  page += "<div class=\"scroll\"><table><tr><th></th><th>base</th><th>tuned</th><th>person</th></tr>";
+  page +=
+      "<div class=\"scroll\"><table><tr><th></th><th class=\"n\">base</th><th class=\"n\">tuned</th><th "
+      "class=\"n\">person</th></tr>";
   for (const Json& row : eval["table"]) {
     if (!row.is_array()) continue;
     page += "<tr>";

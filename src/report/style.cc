@@ -12,7 +12,7 @@ h1{font-size:1.5rem;margin:0}
 h2{font-size:1.1rem;margin:2rem 0 .6rem}
 header p{margin:.2rem 0 1rem;color:var(--soft);overflow-wrap:anywhere}
 .state{font-weight:600;color:var(--ok)}.state.stopped,.state.killed{color:var(--bad)}
-.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr));gap:.75rem;margin:0}
+.cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.75rem;margin:0}
 .cards div{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.6rem .8rem}
 .cards dt{color:var(--soft);font-size:.8rem}.cards dd{margin:0;font-size:1.15rem;font-variant-numeric:tabular-nums}
 .cards dd small{display:block;color:var(--soft);font-size:.8rem}
@@ -21,6 +21,7 @@ figure{margin:0;background:var(--card);border:1px solid var(--line);border-radiu
 figcaption{font-weight:600}figcaption small{display:block;font-weight:400;color:var(--soft)}
 svg{display:block;width:100%;height:auto}
 svg text{fill:var(--soft);font:12px system-ui,sans-serif;font-variant-numeric:tabular-nums}
+@media(max-width:40rem){svg text{font-size:15px}}
 svg .x{text-anchor:middle}svg .y{text-anchor:end}
 .grid{stroke:var(--line);fill:none}.rule{stroke:var(--soft);stroke-dasharray:3 4;fill:none}
 .line{fill:none;stroke-width:1.8;stroke-linejoin:round}.line.a{stroke:var(--a)}.line.b{stroke:var(--b)}
@@ -31,7 +32,7 @@ circle.a,rect{fill:var(--a)}circle.b{fill:var(--b)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;padding:.35rem .7rem .35rem 0;border-bottom:1px solid var(--line)}
-td.n{text-align:right;font-variant-numeric:tabular-nums}
+.n{text-align:right;font-variant-numeric:tabular-nums}
 td{overflow-wrap:anywhere}
 pre{background:var(--card);border:1px solid var(--line);border-radius:.6rem;padding:.8rem;overflow-x:auto;font-size:.85rem}
 )";
