@@ -34,17 +34,20 @@ std::string details_of(const RunRecord& run) {
 void watch_run(const std::string& folder) {
   watch_interrupts();
   std::optional<Progress> progress;
-  RunRecord run = read_run_record(folder);
   while (true) {
+    // In this order: of a process that ended, what is read next is the last word.
+    const bool alive = training_process(folder).has_value();
+    const RunRecord run = read_run_record(folder);
     const auto status = json_get_or<std::string>(run.info, "status", "", folder);
     if (!progress && run.total_steps > 0) {
       progress.emplace("training", "steps", static_cast<std::uint64_t>(run.total_steps),
                        static_cast<std::uint64_t>(run.last_step));
     }
     if (progress) progress->update(static_cast<std::uint64_t>(run.last_step), details_of(run));
-    // A run that was killed left the status of its last moment behind; nobody holds its lock.
-    const bool killed = status == "running" && !training_process(folder);
-    if (status == "finished" || status == "stopped" || killed || interrupt_requested()) {
+    // A run that is being resumed still has the status of its stop, and one that was killed that of its last moment.
+    const bool stopped = status == "stopped" && !alive;
+    const bool killed = status != "finished" && status != "stopped" && !alive;
+    if (status == "finished" || stopped || killed || interrupt_requested()) {
       progress.reset();
       fmt::print("{}: {}, step {:.0f} of {:.0f}\n", folder,
                  killed                  ? "was killed"
@@ -54,7 +57,6 @@ void watch_run(const std::string& folder) {
       return;
     }
     std::this_thread::sleep_for(std::chrono::seconds(1));
-    run = read_run_record(folder);
   }
 }
 

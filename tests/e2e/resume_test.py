@@ -82,6 +82,13 @@ class Resume(unittest.TestCase):
             while not Path("long/metrics.jsonl").exists() or len(Path("long/metrics.jsonl").read_text()) < 2000:
                 self.assertIsNone(process.poll(), "the run ended before it could be interrupted")
                 time.sleep(0.02)
+            # Somebody looks on, goes away and comes back, and the run does not mind.
+            onlooker = subprocess.Popen([PROGRAM, "train", "--watch", "long"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            time.sleep(0.5)
+            onlooker.send_signal(signal.SIGINT)
+            self.assertRegex(onlooker.communicate(timeout=60)[0], r"^long: goes on, step \d+ of \d+\n$")
+            onlooker = subprocess.Popen([PROGRAM, "train", "--watch", "long"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            self.assertIsNone(process.poll())
             process.send_signal(signal.SIGINT)
             message = process.communicate(timeout=60)[1].decode().strip().splitlines()[-1]
             self.assertEqual(process.returncode, 130)
@@ -89,6 +96,7 @@ class Resume(unittest.TestCase):
                                       r"attune train --resume long$")
             saved = list(Path("long/checkpoints").glob("step-*/state.json"))
             self.assertEqual(len(saved), 1)
+            self.assertRegex(onlooker.communicate(timeout=60)[0], r"^long: stopped, step \d+ of \d+\n$")
 
     def test_a_warning_of_the_cluster_saves_and_the_job_goes_on_when_it_comes_back(self):
         with tempfile.TemporaryDirectory() as folder, toy.inside(folder):
