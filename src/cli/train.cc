@@ -66,7 +66,7 @@ void run_train(const TrainArguments& options) {
   }
   FinetuneCallbacks callbacks = display.finetune_callbacks();
   tracking.connect(callbacks);
-  if (hub) hub->connect(callbacks);
+  if (hub) hub->connect(callbacks, [&display](const std::string& line) { display.note(line); });
   FinetuneResult result;
   try {
     result = finetune(recipe, resume, callbacks);

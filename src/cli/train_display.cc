@@ -21,6 +21,11 @@ void TrainDisplay::begin(const RunStart& start) {
                                            static_cast<std::uint64_t>(start.first_step));
 }
 
+void TrainDisplay::note(const std::string& line) {
+  if (state_->bar) return state_->bar->note(line);
+  fmt::print(stderr, "{}\n", line);
+}
+
 void TrainDisplay::end() { state_->bar.reset(); }
 
 LoopCallbacks TrainDisplay::callbacks() {

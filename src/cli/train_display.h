@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "train/finetune.h"
 
@@ -16,7 +17,8 @@ class TrainDisplay {
   LoopCallbacks callbacks();               // on_start begins the bar
   FinetuneCallbacks finetune_callbacks();  // the same; the start is printed first
   void begin(const RunStart& start);
-  void end();  // the bar's last line
+  void note(const std::string& line);  // above the bar
+  void end();                          // the bar's last line
 
  private:
   struct State;

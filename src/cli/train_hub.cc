@@ -1,11 +1,12 @@
 #include "cli/train_hub.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <limits>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "base/json.h"
 #include "cli/hub_session.h"
@@ -41,6 +42,8 @@ struct TrainHub::State {
   HubAccount account;
   fs::path run;
   std::unique_ptr<BackgroundPusher> pusher;
+  std::function<void(const std::string&)> note;
+  bool announced = false;
   double best = std::numeric_limits<double>::infinity();
   std::optional<EvalReport> eval;
 
@@ -49,10 +52,14 @@ struct TrainHub::State {
     try {
       std::string message = fmt::format("Step {}", step);
       if (eval && eval->step == step) message += fmt::format(": held-out loss {:.4f}", eval->loss);
-      spool_push(run, target, folder, step, message);
+      const std::vector<std::string> paths = spool_push(run, target, folder, step, message);
+      if (!paths.empty() && !std::exchange(announced, true)) {
+        note(fmt::format("hub       {}{}{}: {}", account.endpoint, page_path({RepoType::kModel, target.repo}),
+                         target.is_private ? ", private when it is made now" : "", fmt::join(paths, ", ")));
+      }
       pusher->wake();
     } catch (const UserError& error) {
-      fmt::print(stderr, "warning   step {} is not pushed: {}\n", step, error.what());
+      note(fmt::format("warning   step {} is not pushed: {}", step, error.what()));
     }
   }
 
@@ -120,8 +127,9 @@ std::unique_ptr<TrainHub> TrainHub::from(const Recipe& recipe) {
   return std::unique_ptr<TrainHub>(new TrainHub(std::move(state)));
 }
 
-void TrainHub::connect(FinetuneCallbacks& callbacks) {
+void TrainHub::connect(FinetuneCallbacks& callbacks, std::function<void(const std::string&)> note) {
   State* const state = state_.get();
+  state->note = std::move(note);
   callbacks.on_start = [state, next = callbacks.on_start](const FinetuneStart& start) {
     if (next) next(start);
     state->pusher = std::make_unique<BackgroundPusher>(state->run, state->account);

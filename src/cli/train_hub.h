@@ -1,7 +1,9 @@
 // A training run's pushes: which checkpoints go to the Hub, handed to the run's spool and delivered in the background.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 
 #include "train/finetune.h"
 
@@ -13,8 +15,9 @@ class TrainHub {
   static std::unique_ptr<TrainHub> from(const Recipe& recipe);
   ~TrainHub();
 
-  // Adds to the callbacks; this object must outlive the run.
-  void connect(FinetuneCallbacks& callbacks);
+  // Adds to the callbacks; this object must outlive the run. `note` shows a line: what is pushed and where to, before the
+  // first push, and what goes wrong.
+  void connect(FinetuneCallbacks& callbacks, std::function<void(const std::string&)> note);
 
   // After the last step: the result goes to the spool too, and what waits gets a last minute. Says what became of it.
   void finish(const FinetuneResult& result);

@@ -92,9 +92,9 @@ void deliver(HubApi& api, const fs::path& run, const fs::path& folder, std::int6
 
 }  // namespace
 
-void spool_push(const fs::path& run, const PushTarget& target, const fs::path& folder, std::int64_t step,
-                const std::string& message) {
-  if (last_spooled_step(run) >= step) return;
+std::vector<std::string> spool_push(const fs::path& run, const PushTarget& target, const fs::path& folder,
+                                    std::int64_t step, const std::string& message) {
+  if (last_spooled_step(run) >= step) return {};
   const Repo repo = make_repo(RepoType::kModel, target.repo);
   CardOptions card;
   card.base_model = target.base_model;
@@ -104,7 +104,9 @@ void spool_push(const fs::path& run, const PushTarget& target, const fs::path& f
   std::error_code ignored;
   fs::remove_all(place, ignored);  // what a removal left behind; it has no push.json
   AtomicFolder waiting(place);
+  std::vector<std::string> paths;
   for (const PushFile& file : prepared.files.files) {
+    paths.push_back(file.path);
     const fs::path to = waiting.temporary() / "files" / file.path;
     if (file.text) {
       create_folder(to.parent_path());
@@ -123,6 +125,7 @@ void spool_push(const fs::path& run, const PushTarget& target, const fs::path& f
                                                                .dump(2) +
                                                            "\n");
   waiting.commit();
+  return paths;
 }
 
 std::vector<std::int64_t> pending_pushes(const fs::path& run) {

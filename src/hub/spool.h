@@ -26,9 +26,10 @@ struct PushTarget {
 };
 
 // Adds a push of `folder` (a checkpoint or a result, immutable from now on) as it is at `step`. Sends nothing, reads only
-// small files. Does nothing when a push of that step waits or has been delivered. UserError on a full disk.
-void spool_push(const fs::path& run, const PushTarget& target, const fs::path& folder, std::int64_t step,
-                const std::string& message);
+// small files. Returns what will be sent, by its paths in the repository; does nothing and returns nothing when a push of
+// that step waits or has been delivered. UserError on a full disk.
+std::vector<std::string> spool_push(const fs::path& run, const PushTarget& target, const fs::path& folder,
+                                    std::int64_t step, const std::string& message);
 
 std::vector<std::int64_t> pending_pushes(const fs::path& run);  // steps, ascending
 std::int64_t last_spooled_step(const fs::path& run);            // waiting or delivered; -1: none

@@ -87,7 +87,9 @@ class HubTrain(unittest.TestCase):
         return sorted(int(path.name) for path in (Path(run) / "hub/pending").glob("[0-9]*"))
 
     def test_every_save_is_a_commit_with_tag_and_branch(self):
-        output, _ = self.attune("train", self.recipe("every", "branch_per_step: true"))
+        output, shown = self.attune("train", self.recipe("every", "branch_per_step: true"))
+        self.assertIn(f"hub       {self.hub.url}/me/pete, private when it is made now: README.md, adapter_config.json, "
+                      "adapter_model.safetensors\n", shown)
         self.assertIn("all pushes have arrived", output)
         self.assertEqual(self.titles(), ["initial commit", "Step 2", "Step 4", "Step 6"])
         self.assertTrue(self.repo().private)
