@@ -169,6 +169,20 @@ class Durability(unittest.TestCase):
             check()
             self.assertEqual(len(list(hub.repos[("model", "me/killed")].history("main"))), 2)  # the first and ours: none twice
 
+    def test_merge(self):
+        def check():
+            self.expect_whole(".")
+            if Path("killed").exists():  # all of it, or not there
+                self.assertEqual(contents("killed"), contents("whole"))
+                self.begin_again()
+
+        self.begin_again()
+        shutil.rmtree("whole", ignore_errors=True)
+        command = lambda output: ["merge", "base/model", "--adapter", "run/adapter", "--shard-size", "20KB", "-o", output]
+        self.kill_at_random(command, "merge", check)
+        toy.attune(PROGRAM, *command("killed"))
+        self.assertEqual(contents("killed"), contents("whole"))
+
     # ---- disks that are full
 
     def on_disks(self, command, output):
@@ -212,6 +226,9 @@ class Durability(unittest.TestCase):
             Path("disk.yaml").write_text(RECIPE.format(output=output).replace("num_train_epochs: 12", "num_train_epochs: 1"))
             return ["train", "disk.yaml"]
         self.on_disks(command, "run")
+
+    def test_merge_on_a_full_disk(self):
+        self.on_disks(lambda output: ["merge", "base/model", "--adapter", "run/adapter", "-o", output], "merged")
 
 
 if __name__ == "__main__":
