@@ -121,6 +121,8 @@ void add_push_command(CLI::App& app) {
                    "Accept a finding of the scan: FILE:LINE, FILE, email, phone, iban or card (repeat it)")
       ->take_all()
       ->expected(1);
+  command->add_option("--run", options->card.run,
+                      "Run that the card tells of, for a merged model or a .gguf file; absent: the one PATH lies in");
   command->add_option("--base-model", options->card.base_model, "Repository of the base model, for the card");
   command->add_option("--license", options->card.license, "License for the card, as the Hub names it, e.g. apache-2.0");
   command->add_option("--license-name", options->card.license_name, "With --license other: its name");

@@ -41,9 +41,11 @@ Pushed detect_what(const fs::path& path, bool dataset);
 // The run that a result or a checkpoint lies in (runs/NAME/adapter, runs/NAME/checkpoints/step-000100), if any.
 std::optional<fs::path> run_of(const fs::path& path);
 
-// Facts from the path and its run. A key that a run does not have stays absent; BadFile for files that are not what attune
-// writes. A base model that is a local folder becomes a repository's name when the Hub's cache or its own card tells.
-CardFacts read_card_facts(const fs::path& path, Pushed what, const std::string& repo_id);
+// Facts from the path and the run it came from, if any. A key that a run does not have stays absent; BadFile for files that
+// are not what attune writes. A base model that is a local folder becomes a repository's name when the Hub's cache or its
+// own card tells.
+CardFacts read_card_facts(const fs::path& path, Pushed what, const std::string& repo_id,
+                          const std::optional<fs::path>& run);
 
 std::string write_card(const CardFacts& facts);
 

@@ -168,7 +168,8 @@ std::optional<fs::path> run_of(const fs::path& path) {
   return std::nullopt;
 }
 
-CardFacts read_card_facts(const fs::path& path, Pushed what, const std::string& repo_id) {
+CardFacts read_card_facts(const fs::path& path, Pushed what, const std::string& repo_id,
+                          const std::optional<fs::path>& run) {
   CardFacts facts;
   facts.what = what;
   facts.name = repo_id.substr(repo_id.find('/') == repo_id.npos ? 0 : repo_id.find('/') + 1);
@@ -179,7 +180,6 @@ CardFacts read_card_facts(const fs::path& path, Pushed what, const std::string& 
     facts.base_model = hub_name(base);
     if (!base.empty()) read_base_license(base, facts);
   }
-  const auto run = run_of(path);
   if (!run) return facts;
   if (const auto state = read_json(path / "state.json"))
     facts.step = json_get<std::int64_t>(*state, "step", path / "state.json");

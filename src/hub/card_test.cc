@@ -91,6 +91,25 @@ TEST(Card, OfACheckpointKnowsItsStepOnly) {
   EXPECT_EQ(card.find("general text"), std::string::npos);
 }
 
+TEST(Card, OfAMergedModelElsewhereTellsOfTheRunThatIsNamed) {
+  const RunFolder run;
+  const fs::path merged = run.path / "somewhere/else/merged";
+  fs::create_directories(merged);
+  write_file_atomic(merged / "config.json", "{}");
+  CardOptions options;
+  EXPECT_EQ(text_in(prepare_push(merged, {RepoType::kModel, "me/pete"}, options), "README.md").find("held-out"),
+            std::string::npos);
+  options.run = run.path;
+  const std::string card = text_in(prepare_push(merged, {RepoType::kModel, "me/pete"}, options), "README.md");
+  EXPECT_EQ(check_card(card, false), Problems{});
+  for (const char* const part : {"base_model: org/base\n", "base_model_relation: finetune\n", "license: apache-2.0\n",
+                                 "| held-out loss after | 1.7500 |", "| general text: loss | 4.000 | 4.100 |"}) {
+    EXPECT_NE(card.find(part), std::string::npos) << part << "\n" << card;
+  }
+  options.run = merged;
+  EXPECT_THROW(prepare_push(merged, {RepoType::kModel, "me/pete"}, options), UserError);
+}
+
 TEST(Card, ALocalBaseIsNamedByItsLastPartOnly) {
   const RunFolder run;
   run.config("/home/pete/models/secret-project/base-7b/");

@@ -49,6 +49,14 @@ CardFacts with_options(CardFacts facts, const CardOptions& options) {
   return facts;
 }
 
+std::optional<fs::path> run_to_tell_of(const fs::path& path, const CardOptions& options) {
+  if (options.run.empty()) return run_of(path);
+  if (!fs::exists(options.run / "run.json") || !fs::exists(options.run / "recipe.yaml")) {
+    throw UserError("[--run] {} is not a run; name a folder that attune train made", options.run.string());
+  }
+  return options.run;
+}
+
 }  // namespace
 
 PreparedPush prepare_push(const fs::path& path, const Repo& repo, const CardOptions& options) {
@@ -56,7 +64,8 @@ PreparedPush prepare_push(const fs::path& path, const Repo& repo, const CardOpti
   const bool dataset = repo.type == RepoType::kDataset;
   push.files = collect_push_files(path);
   push.what = detect_what(path, dataset);
-  const CardFacts facts = with_options(read_card_facts(path, push.what, repo.id), options);
+  const CardFacts facts =
+      with_options(read_card_facts(path, push.what, repo.id, run_to_tell_of(path, options)), options);
   if (push.what == Pushed::kAdapter) name_the_base(push, facts.base_model);
   push.own_card = find(push.files, "README.md") != nullptr;
   if (!push.own_card) {

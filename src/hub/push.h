@@ -17,6 +17,7 @@ namespace attune {
 struct CardOptions {
   std::string base_model, license, license_name, license_link;  // empty: as the files say
   std::vector<std::string> languages;
+  fs::path run;  // the training run that the card tells of; empty: the one that the path lies in, if any
 };
 
 struct PreparedPush {
@@ -26,7 +27,7 @@ struct PreparedPush {
   std::vector<std::string> notes;  // what the user should know before agreeing
 };
 
-// The files of `path` with a model card (the folder's own, else one written from its run) and an adapter_config.json that
+// The files of `path` with a model card (the folder's own, else one written from the run) and an adapter_config.json that
 // names the base model by its repository, never by a path of this machine. UserError when the card breaks a rule of
 // hub/card_check.h.
 PreparedPush prepare_push(const fs::path& path, const Repo& repo, const CardOptions& options);
