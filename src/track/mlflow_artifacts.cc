@@ -1,6 +1,7 @@
 #include "track/mlflow_artifacts.h"
 
 #include "http/url.h"
+#include "track/mlflow_folder.h"
 #include "track/mlflow_messages.h"
 
 namespace attune {
@@ -8,11 +9,21 @@ namespace {
 
 constexpr std::string_view kScheme = "mlflow-artifacts:";
 
+bool on_this_machine(const std::string& base) {
+  const std::string origin = origin_of(base).value_or("://");
+  const std::string host = origin.substr(origin.find("://") + 3);
+  return host.starts_with("127.0.0.1:") || host.starts_with("localhost:") || host.starts_with("[::1]:");
+}
+
 class Proxied : public MlflowArtifacts {
  public:
   explicit Proxied(MlflowApi& api) : api_(api) {}
 
   void put(const MlflowRun&, const std::string& uri, std::span<const MlflowFile> files) override {
+    if (const auto folder = shared_folder(uri)) {
+      for (const MlflowFile& file : files) store_file(file, *folder / file.path);
+      return;
+    }
     if (!uri.starts_with(kScheme)) {
       throw RefusedForGood(
           "[{}] the server keeps artifacts at {}, which only a client with credentials of its own "
@@ -30,6 +41,17 @@ class Proxied : public MlflowArtifacts {
   }
 
  private:
+  // An experiment that was made without a server keeps its files in a folder, and the server only names it. MLflow's own
+  // client writes there; so do we, where server and folder are on this machine: a tunnel would lead to another's folders.
+  std::optional<fs::path> shared_folder(const std::string& uri) const {
+    const auto folder = local_folder(uri);
+    if (!folder || !on_this_machine(api_.base())) return std::nullopt;
+    // Above RUN/artifacts and models/ID/artifacts.
+    const fs::path root = folder->parent_path().parent_path().parent_path();
+    std::error_code missing;
+    return fs::is_directory(root, missing) ? folder : std::nullopt;
+  }
+
   MlflowApi& api_;
 };
 

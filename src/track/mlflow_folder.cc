@@ -115,6 +115,21 @@ void write_experiment(const fs::path& root, const std::string& id, const std::st
 
 }  // namespace
 
+std::optional<fs::path> local_folder(const std::string& uri) {
+  if (uri.starts_with("/")) return fs::path(uri);
+  if (!uri.starts_with("file:///")) return std::nullopt;
+  std::string path;
+  for (std::size_t i = 7; i < uri.size(); ++i) {
+    if (uri[i] == '%' && i + 2 < uri.size()) {
+      path += static_cast<char>(std::strtol(uri.substr(i + 1, 2).c_str(), nullptr, 16));
+      i += 2;
+    } else {
+      path += uri[i];
+    }
+  }
+  return fs::path(path);
+}
+
 std::string file_uri(const fs::path& path) { return "file://" + percent_encode(path.string(), "/"); }
 
 void store_file(const MlflowFile& file, const fs::path& target) {

@@ -39,4 +39,7 @@ void store_file(const MlflowFile& file, const fs::path& target);
 // "file:///..." of an absolute path.
 std::string file_uri(const fs::path& path);
 
+// The folder of a "file:" URI or an absolute path; nothing for another place.
+std::optional<fs::path> local_folder(const std::string& uri);
+
 }  // namespace attune

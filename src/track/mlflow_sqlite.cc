@@ -11,22 +11,6 @@ namespace {
 
 std::int64_t number_of(const MlflowRun& run) { return std::stoll("0" + run.experiment_id); }
 
-// The folder of a "file:" URI or an absolute path; nothing for another place.
-std::optional<fs::path> local_folder(const std::string& uri) {
-  if (uri.starts_with("/")) return fs::path(uri);
-  if (!uri.starts_with("file:///")) return std::nullopt;
-  std::string path;
-  for (std::size_t i = 7; i < uri.size(); ++i) {
-    if (uri[i] == '%' && i + 2 < uri.size()) {
-      path += static_cast<char>(std::strtol(uri.substr(i + 1, 2).c_str(), nullptr, 16));
-      i += 2;
-    } else {
-      path += uri[i];
-    }
-  }
-  return fs::path(path);
-}
-
 fs::path require_local(const std::string& uri) {
   if (const auto folder = local_folder(uri)) return *folder;
   throw RefusedForGood(
