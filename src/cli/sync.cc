@@ -1,4 +1,4 @@
-// attune sync: delivers what a run could not, hours or days later.
+// attune sync: delivers what a run could not, hours or days later, and what was measured of it since.
 #include <fmt/format.h>
 
 #include <memory>
@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/train_hub.h"
 #include "cli/train_tracking.h"
+#include "track/evaluation.h"
 #include "track/run_lock.h"
 #include "track/stored_run.h"
 #include "train/run_folder.h"
@@ -35,8 +36,12 @@ TrackReport deliver_tracking(const Recipe& recipe, const SyncArguments& options)
                                        static_cast<std::uint64_t>(done));
     bar->update(static_cast<std::uint64_t>(done));
   };
-  const bool killed = read_run(options.run).status == "killed";
-  const TrackReport report = deliver_spool(track_options(recipe), options.run, killed,
+  const StoredRun stored = read_run(options.run);
+  {
+    const FileLock lock = lock_run(options.run);  // of two that sync at once, one tells of the evaluation
+    tell_evaluation(options.run, stored.steps);
+  }
+  const TrackReport report = deliver_spool(track_options(recipe), options.run, stored.status == "killed",
                                            {options.patience, options.patience}, show, interrupt_requested);
   bar.reset();
   print_track_report(report, options.run);
@@ -65,7 +70,7 @@ void run_sync(const SyncArguments& options) {
 void add_sync_command(CLI::App& app) {
   const auto options = std::make_shared<SyncArguments>();
   CLI::App* const command =
-      app.add_subcommand("sync", "Deliver to MLflow, TensorBoard and the Hub what a run could not");
+      app.add_subcommand("sync", "Deliver to MLflow, TensorBoard and the Hub what a run could not, and its eval.json");
   command->add_option("RUN", options->run, "Folder of the run")->required();
   command->add_option("--patience", options->patience, "Seconds without any progress after which it gives up")
       ->capture_default_str()

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/recipe_values.h"
 #include "cli/train_display.h"
+#include "report/report.h"
 #include "track/run_index.h"
 #include "track/run_lock.h"
 #include "train/run_folder.h"
@@ -42,6 +43,15 @@ DataUsed data_of(const Recipe& recipe, const FinetuneStart& start) {
   const Json source = {{"uri", paths.size() == 1 ? paths[0] : Json(to_json_line(paths))}};
   return {name.empty() ? "data" : name, start.data_digest.substr(0, 32), "local", to_json_line(source),
           to_json_line(profile)};
+}
+
+// RUN/report.html, to go with the run. Without it when there is no room: the result is there already.
+void write_report(const fs::path& run) {
+  try {
+    write_file_atomic(run / "report.html", html_report(read_run_record(run)));
+  } catch (const UserError& error) {
+    fmt::print(stderr, "report    {}\n", error.what());
+  }
 }
 
 }  // namespace
@@ -105,6 +115,7 @@ void TrainTracking::connect(FinetuneCallbacks& callbacks) {
 
 void TrainTracking::finish(const FinetuneResult& result) {
   if (auto& tracker = state_->tracker) {
+    write_report(state_->folder);
     for (const char* file : {"recipe.yaml", "run.json", "metrics.jsonl", "report.html"}) {
       if (fs::exists(state_->folder / file)) tracker->artifact(file, file);
     }

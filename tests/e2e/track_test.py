@@ -11,6 +11,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -92,7 +93,7 @@ class Track(unittest.TestCase):
         self.assertEqual(run["inputs"][0]["tags"], [{"key": "mlflow.data.context", "value": "training"}])
         self.assertTrue(any(m["key"] == "system/system_memory_usage_percentage" for m in run["metrics"]))
         identity = run["info"]["run_id"]
-        for name in ("recipe.yaml", "run.json", "metrics.jsonl"):
+        for name in ("recipe.yaml", "run.json", "metrics.jsonl", "report.html"):
             self.assertEqual(server.files[f"1/{identity}/artifacts/{name}"], Path("runs/pete", name).read_bytes())
         (model_id, model), = server.models.items()
         self.assertEqual((model["info"]["status"], model["runs"]), ("LOGGED_MODEL_READY", [identity]))
@@ -100,6 +101,17 @@ class Track(unittest.TestCase):
         self.assertEqual(uploaded, Path("runs/pete/adapter/adapter_model.safetensors").read_bytes())
         self.assertIn(f'run_id: "{identity}"', server.files[f"1/models/{model_id}/artifacts/MLmodel"].decode())
         self.assertEqual(server.refusals, [item for item in server.refusals if item[1] == 404])
+
+        # An evaluation joins the run, its numbers only and each once, at the last step.
+        toy.attune(PROGRAM, "eval", "runs/pete", "--only", "held-out", "--only", "style", "--limit", 4, "--max-tokens", 8)
+        toy.attune(PROGRAM, "sync", "runs/pete")
+        told = {m["key"]: (m["step"], m["value"]) for m in run["metrics"] if m["key"].startswith("eval/")}
+        evaluation = json.loads(Path("runs/pete/eval.json").read_text())
+        steps = json.loads(Path("runs/pete/run.json").read_text())["steps"]
+        for voice in ("base", "tuned"):
+            self.assertEqual(told[f"eval/held_out/{voice}/loss"], (steps, evaluation["held_out"][voice]["loss"]))
+        self.assertEqual(len(told), sum(m["key"].startswith("eval/") for m in run["metrics"]))
+        self.assertFalse([key for key in told if not key.startswith(("eval/held_out/", "eval/style/", "eval/personal_data/"))])
 
         # Again: nothing is left to say.
         before = len(server.requests)
@@ -243,7 +255,12 @@ class Track(unittest.TestCase):
         self.assertRegex(text, r"(?m)^held-out loss +\d\.\d{4} +\d\.\d{4}$")
         self.assertEqual(toy.attune(PROGRAM, "runs", "smal", status=2)[1],
                          'attune: [smal] is not a run in runs; did you mean small?\n')
-        # The file is a copy of what the folders say.
+        # As docs/TRACKING.md shows it; and the file is a copy of what the folders say.
+        store = sqlite3.connect("runs/runs.sqlite")
+        self.assertEqual(store.execute("SELECT name, status FROM runs ORDER BY name").fetchall(), [("large", "finished"), ("small", "finished")])
+        self.assertEqual(store.execute("SELECT step, value FROM metrics WHERE run = 'small' AND key = 'loss' ORDER BY step").fetchall(),
+                         [(line["step"], line["loss"]) for line in toy.json_lines("runs/small/metrics.jsonl") if "loss" in line])
+        store.close()
         Path("runs/runs.sqlite").unlink()
         self.assertEqual(json.loads(toy.attune(PROGRAM, "runs", "--json")[0]), listed)
 

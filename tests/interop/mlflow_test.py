@@ -98,6 +98,7 @@ class LosingProxy:
                 upstream.request(self.command, self.path, body, headers)
                 answer = upstream.getresponse()
                 data = answer.read()
+                upstream.close()
                 proxy.posts += self.command == "POST"
                 if self.command == "POST" and proxy.posts % 3 == 2 and not proxy.faithful:
                     self.close_connection = True
@@ -144,8 +145,10 @@ class Mlflow(unittest.TestCase):
         experiment = client.get_experiment_by_name("talk")
         run, = [run for run in client.search_runs([experiment.experiment_id]) if run.info.run_name == f"{name}, first"]
         self.assertEqual(run.info.status, "FINISHED")
-        self.assertEqual(run.data.params["train.learning_rate"], "0.0002")
-        self.assertEqual(run.data.tags["mlflow.source.type"], "LOCAL")
+        for key, value in (("train.learning_rate", "0.0002"), ("lora.r", "4"), ("data", "[talk.jsonl]"), ("model", "base/model")):
+            self.assertEqual(run.data.params[key], value)
+        for key, value in (("mlflow.source.type", "LOCAL"), ("mlflow.source.name", "attune train")):
+            self.assertEqual(run.data.tags[key], value)
         expected = collections.defaultdict(list)
         for line in toy.json_lines(f"runs/{name}/metrics.jsonl"):
             for key, value in line.items():
@@ -155,12 +158,16 @@ class Mlflow(unittest.TestCase):
             history = client.get_metric_history(run.info.run_id, key)
             self.assertEqual(sorted((metric.step, metric.value) for metric in history), sorted(points), key)
             self.assertEqual(run.data.metrics[key], points[-1][1], f"latest {key}")
-        self.assertIn("system/disk_usage_percentage", run.data.metrics)
+            times = [metric.timestamp for metric in sorted(history, key=lambda metric: metric.step)]
+            self.assertEqual(times, sorted(times), f"times of {key}")
+            self.assertTrue(run.info.start_time <= times[0] and times[-1] <= run.info.end_time, f"times of {key}")
+        for key in ("cpu_utilization_percentage", "disk_usage_percentage", "system_memory_usage_megabytes"):
+            self.assertIn("system/" + key, run.data.metrics)
         dataset, = run.inputs.dataset_inputs
         info = json.loads(Path(f"runs/{name}/run.json").read_text())
         self.assertEqual((dataset.dataset.name, dataset.dataset.digest), ("talk.jsonl", info["data_sha256"][:32]))
         self.assertEqual([(tag.key, tag.value) for tag in dataset.tags], [("mlflow.data.context", "training")])
-        for file in ("recipe.yaml", "run.json"):
+        for file in ("recipe.yaml", "run.json", "report.html"):
             self.assertIn(file, [item.path for item in client.list_artifacts(run.info.run_id)])
             local = mlflow.artifacts.download_artifacts(run_id=run.info.run_id, artifact_path=file, tracking_uri=client.tracking_uri)
             self.assertEqual(Path(local).read_bytes(), Path(f"runs/{name}", file).read_bytes())
@@ -177,6 +184,31 @@ class Mlflow(unittest.TestCase):
         described = Model.load(str(folder))
         self.assertEqual((described.run_id, described.flavors["attune"]["base_model"]), (run.info.run_id, "base/model"))
 
+    def check_evaluation(self, client, name):
+        """The numbers of eval.json, at the run's last step, once."""
+        toy.attune(PROGRAM, "eval", f"runs/{name}", "--only", "held-out", "--limit", "4", "--max-tokens", "16")
+        for _ in range(2):
+            toy.attune(PROGRAM, "sync", f"runs/{name}")
+        run = self.check_run(client, name)
+        held_out = json.loads(Path(f"runs/{name}/eval.json").read_text())["held_out"]
+        steps = json.loads(Path(f"runs/{name}/run.json").read_text())["steps"]
+        for voice in ("base", "tuned"):
+            history = client.get_metric_history(run.info.run_id, f"eval/held_out/{voice}/loss")
+            self.assertEqual([(metric.step, metric.value) for metric in history], [(steps, held_out[voice]["loss"])])
+
+    def check_pages(self, server, run):
+        """What MLflow's own pages ask the server for, they get."""
+        def get(path):
+            with urllib.request.urlopen(server.url + path, timeout=60) as reply:
+                return reply.read()
+        self.assertIn(b"<title>MLflow</title>", get("/"))
+        ajax = "/ajax-api/2.0/mlflow/"
+        self.assertIn("talk", [found["name"] for found in json.loads(get(ajax + "experiments/search?max_results=10"))["experiments"]])
+        shown = json.loads(get(ajax + f"runs/get?run_id={run.info.run_id}"))["run"]
+        self.assertEqual((shown["info"]["run_name"], shown["info"]["status"]), (run.info.run_name, "FINISHED"))
+        history = json.loads(get(ajax + f"metrics/get-history?run_id={run.info.run_id}&metric_key=loss"))["metrics"]
+        self.assertEqual(len(history), 10)
+
     def test_database_without_a_server_and_then_with_one(self):
         # The file that attune makes is brought up to date by MLflow when it opens it, and goes on being written.
         place = f"sqlite:///{os.getcwd()}/mlflow.db"
@@ -186,6 +218,7 @@ class Mlflow(unittest.TestCase):
         client = mlflow.MlflowClient(server.url)
         run = self.check_run(client, "first")
         self.assertIn("mlflow.log-model.history", run.data.tags)
+        self.check_pages(server, run)
         self.train("second", place)
         self.check_model(client, self.check_run(client, "second"))
         # The server itself: nested below the first, and every third answer lost.
@@ -196,7 +229,31 @@ class Mlflow(unittest.TestCase):
         toy.attune(PROGRAM, "sync", "runs/third")
         third = self.check_run(client, "third")
         self.assertEqual(third.data.tags["mlflow.parentRunId"], run.info.run_id)
+        children = client.search_runs([run.info.experiment_id], f"tags.`mlflow.parentRunId` = '{run.info.run_id}'")
+        self.assertEqual([child.info.run_id for child in children], [third.info.run_id])
         self.check_model(client, third)
+        # All of them in the one experiment, which was made once.
+        self.assertEqual([found.name for found in client.search_experiments()], ["talk", "Default"])
+        self.assertEqual(len(client.search_runs([run.info.experiment_id])), 3)
+        self.check_evaluation(client, "third")
+        self.stop_and_go_on(client, server.url)
+
+    def stop_and_go_on(self, client, place):
+        """A run that is stopped shows as such, and goes on in the same MLflow run."""
+        Path("stopped.yaml").write_text(RECIPE.format(name="stopped", mlflow=place, more="", steps=4000))
+        process = subprocess.Popen([PROGRAM, "train", "stopped.yaml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while not Path("runs/stopped/metrics.jsonl").exists() or Path("runs/stopped/metrics.jsonl").stat().st_size < 5000:
+            self.assertIsNone(process.poll(), "the run ended before it could be stopped")
+            time.sleep(0.1)
+        process.terminate()
+        self.assertEqual(process.wait(60), 130)
+        toy.attune(PROGRAM, "sync", "runs/stopped")
+        experiment = client.get_experiment_by_name("talk")
+        runs = [run for run in client.search_runs([experiment.experiment_id]) if run.info.run_name == "stopped, first"]
+        self.assertEqual([run.info.status for run in runs], ["KILLED"])
+        toy.attune(PROGRAM, "train", "--resume", "runs/stopped")
+        toy.attune(PROGRAM, "sync", "runs/stopped")
+        self.assertEqual(self.check_run(client, "stopped").info.run_id, runs[0].info.run_id)
 
     def test_folder_without_a_server(self):
         self.train("folder", "mlruns")
@@ -209,6 +266,11 @@ class Mlflow(unittest.TestCase):
         self.train("again", "mlruns")
         self.check_run(client, "again")
         self.assertEqual(len(client.search_experiments()), 3)
+        self.check_evaluation(client, "again")
+        server = Server("mlruns")
+        self.addCleanup(server.stop)
+        served = mlflow.MlflowClient(server.url)
+        self.check_pages(server, self.check_run(served, "folder"))
 
     def test_server_on_files_keeps_no_point_twice(self):
         # Unlike its database, MLflow's files keep a point twice when it is sent twice.
