@@ -1,23 +1,51 @@
 #include "export/comparison.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <numeric>
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "generate/generator.h"
+#include "export/greedy_answers.h"
 #include "model/pass.h"
 
 namespace attune {
 namespace {
 
-constexpr std::int64_t kLogitRows = 32;  // projected at a time
+constexpr std::int64_t kPassTokens = 512;  // several rows in one pass: each reads all weights, perhaps from disk
+constexpr std::int64_t kLogitRows = 32;    // projected at a time
 constexpr std::int64_t kAnswerTokens = 32;
 
 void stop_if_asked() {
   if (interrupt_requested()) throw Interrupted("[merge] stopped; nothing was written");
+}
+
+// Rows that go through the models together, end to end.
+struct Pass {
+  std::vector<const EncodedConversation*> rows;
+  std::vector<std::int32_t> ids, positions, starts = {0};
+
+  bool has_room_for(const EncodedConversation& row) const {
+    return rows.empty() || std::ssize(ids) + std::ssize(row.tokens) <= kPassTokens;
+  }
+  void add(const EncodedConversation& row) {
+    rows.push_back(&row);
+    ids.insert(ids.end(), row.tokens.begin(), row.tokens.end());
+    for (std::size_t i = 0; i < row.tokens.size(); ++i) positions.push_back(static_cast<std::int32_t>(i));
+    starts.push_back(static_cast<std::int32_t>(ids.size()));
+  }
+  PassInput input() {
+    const auto count = std::ssize(ids);
+    return {{ids.data(), DType::kI32, {count}}, {positions.data(), DType::kI32, {count}}, starts};
+  }
+};
+
+std::vector<Pass> passes_over(const std::vector<const EncodedConversation*>& rows) {
+  std::vector<Pass> passes;
+  for (const EncodedConversation* const row : rows) {
+    if (passes.empty() || !passes.back().has_room_for(*row)) passes.emplace_back();
+    passes.back().add(*row);
+  }
+  return passes;
 }
 
 // One model with the buffers of a pass over up to `tokens` tokens.
@@ -39,15 +67,7 @@ class Scorer {
     logits_ = arena_.view(logits);
   }
 
-  void run(std::span<const TokenId> tokens) {
-    const auto count = static_cast<std::int64_t>(tokens.size());
-    ids_.assign(tokens.begin(), tokens.end());
-    positions_.resize(tokens.size());
-    std::iota(positions_.begin(), positions_.end(), 0);
-    const std::array<std::int32_t, 2> starts = {0, static_cast<std::int32_t>(count)};
-    forward(model_, {{ids_.data(), DType::kI32, {count}}, {positions_.data(), DType::kI32, {count}}, starts}, {},
-            activations_);
-  }
+  void run(Pass& pass) { forward(model_, pass.input(), {}, activations_); }
 
   // Log-probabilities [count, V] after tokens [first, first + count) of the last run; valid until the next call.
   const float* log_probabilities(std::int64_t first, std::int64_t count) {
@@ -71,67 +91,83 @@ class Scorer {
   Arena arena_;
   Activations activations_;
   TensorView logits_;
-  std::vector<std::int32_t> ids_, positions_;
 };
 
-// Adds the scores of one row.
-void score(Comparison& sums, Scorer& first, Scorer& second, const EncodedConversation& row, std::int64_t vocabulary) {
-  first.run(row.tokens);
-  second.run(row.tokens);
+// Calls visit(t, p, q) for every masked token t of a row of the last pass, which begins at `start` there: the
+// log-probabilities [V] that the two models give to what stands in its place.
+template <typename Visit>
+void visit_masked(Scorer& first, Scorer& second, const EncodedConversation& row, std::int64_t start,
+                  std::int64_t vocabulary, const Visit& visit) {
   const auto count = std::ssize(row.tokens);
   for (std::int64_t begin = 0; begin + 1 < count; begin += kLogitRows) {
     const std::int64_t rows = std::min(kLogitRows, count - 1 - begin);
     const auto* const mask = row.mask.data() + begin + 1;
     if (std::none_of(mask, mask + rows, [](std::uint8_t scored) { return scored != 0; })) continue;
-    const float* const p = first.log_probabilities(begin, rows);
-    const float* const q = second.log_probabilities(begin, rows);
+    const float* const p = first.log_probabilities(start + begin, rows);
+    const float* const q = second.log_probabilities(start + begin, rows);
     for (std::int64_t r = 0; r < rows; ++r) {
-      if (mask[r] == 0) continue;
-      const auto target = row.tokens[static_cast<std::size_t>(begin + r + 1)];
-      const float *const a = p + r * vocabulary, *const b = q + r * vocabulary;
-      sums.first_loss -= a[target];
-      sums.second_loss -= b[target];
-      double divergence = 0;
-      for (std::int64_t i = 0; i < vocabulary; ++i) divergence += std::exp(double{a[i]}) * (double{a[i]} - b[i]);
-      sums.divergence += divergence;
-      ++sums.tokens;
+      if (mask[r] != 0) visit(static_cast<std::size_t>(begin + r + 1), p + r * vocabulary, q + r * vocabulary);
     }
   }
 }
 
-std::vector<TokenId> greedy_answer(const Model& model, const std::vector<TokenId>& prompt,
-                                   const std::vector<TokenId>& stops) {
-  Session session(model, std::ssize(prompt) + kAnswerTokens, DType::kF32);
-  GenerateOptions options;
-  options.max_new_tokens = kAnswerTokens;
-  options.stop_tokens = stops;
-  options.sampler.temperature = 0;
-  return generate(session, prompt, options).tokens;
+// Adds the scores of one row.
+void score(Comparison& sums, Scorer& first, Scorer& second, const EncodedConversation& row, std::int64_t start,
+           std::int64_t vocabulary) {
+  visit_masked(first, second, row, start, vocabulary, [&](std::size_t t, const float* p, const float* q) {
+    sums.first_loss -= p[row.tokens[t]];
+    sums.second_loss -= q[row.tokens[t]];
+    double divergence = 0;
+    for (std::int64_t i = 0; i < vocabulary; ++i) divergence += std::exp(double{p[i]}) * (double{p[i]} - q[i]);
+    sums.divergence += divergence;
+    ++sums.tokens;
+  });
+}
+
+// Whether both models find the same token the likeliest in every place of an answer that the first one gave: then the
+// second gives it as well.
+bool same_choices(Scorer& first, Scorer& second, const EncodedConversation& answer, std::int64_t start,
+                  std::int64_t vocabulary) {
+  bool same = true;
+  visit_masked(first, second, answer, start, vocabulary, [&](std::size_t, const float* p, const float* q) {
+    same = same && std::max_element(p, p + vocabulary) - p == std::max_element(q, q + vocabulary) - q;
+  });
+  return same;
 }
 
 }  // namespace
 
 Comparison compare_models(const Model& first, const Model& second, const ComparisonData& data) {
   Comparison result;
-  std::size_t longest = 1;
-  for (const EncodedConversation& row : data.rows) longest = std::max(longest, row.tokens.size());
-  {
-    Scorer one(first, static_cast<std::int64_t>(longest)), two(second, static_cast<std::int64_t>(longest));
-    for (const EncodedConversation& row : data.rows) {
-      stop_if_asked();
-      score(result, one, two, row, first.config.vocab_size);
+  const std::vector<EncodedConversation> answers = greedy_answers(first, data.prompts, data.stops, kAnswerTokens);
+  std::vector<const EncodedConversation*> rows;
+  for (const auto* const part : {&data.rows, &answers}) {
+    for (const EncodedConversation& row : *part) rows.push_back(&row);
+  }
+  std::vector<Pass> passes = passes_over(rows);
+  std::size_t most_tokens = 1;
+  for (const Pass& pass : passes) most_tokens = std::max(most_tokens, pass.ids.size());
+  Scorer one(first, static_cast<std::int64_t>(most_tokens)), two(second, static_cast<std::int64_t>(most_tokens));
+  const std::int64_t vocabulary = first.config.vocab_size;
+  std::size_t done = 0;
+  for (Pass& pass : passes) {
+    stop_if_asked();
+    one.run(pass);
+    two.run(pass);
+    for (std::size_t i = 0; i < pass.rows.size(); ++i, ++done) {
+      const EncodedConversation& row = *pass.rows[i];
+      if (done < data.rows.size()) {
+        score(result, one, two, row, pass.starts[i], vocabulary);
+      } else {
+        ++result.answers;
+        result.equal_answers += same_choices(one, two, row, pass.starts[i], vocabulary) ? 1 : 0;
+      }
     }
   }
   const double tokens = std::max<double>(1, static_cast<double>(result.tokens));
   result.first_loss /= tokens;
   result.second_loss /= tokens;
   result.divergence /= tokens;
-  for (const std::vector<TokenId>& prompt : data.prompts) {
-    stop_if_asked();
-    ++result.answers;
-    result.equal_answers +=
-        greedy_answer(first, prompt, data.stops) == greedy_answer(second, prompt, data.stops) ? 1 : 0;
-  }
   return result;
 }
 

@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 #include "conversation/dataset.h"
-#include "generate/generator.h"
+#include "export/greedy_answers.h"
 #include "token/chat_template.h"
 #include "train/run_folder.h"
 
@@ -49,20 +49,11 @@ void add_rows(ComparisonData& data, const std::vector<Conversation>& conversatio
 
 // Questions, each with the answer that the adapter gives: what it says is what must stay.
 void add_questions(ComparisonData& data, const Reader& reader, const Model& model) {
-  for (const char* const question : kQuestions) {
-    std::vector<TokenId> tokens = reader.prompt({{"user", question}});
-    Session session(model, std::ssize(tokens) + kDrawnTokens, DType::kF32);
-    GenerateOptions options;
-    options.max_new_tokens = kDrawnTokens;
-    options.stop_tokens = data.stops;
-    options.sampler.temperature = 0;
-    const Generated answer = generate(session, tokens, options);
-    if (data.prompts.size() < kPrompts) data.prompts.push_back(tokens);
-    EncodedConversation row{tokens, std::vector<std::uint8_t>(tokens.size())};
-    row.tokens.insert(row.tokens.end(), answer.tokens.begin(), answer.tokens.end());
-    row.mask.resize(row.tokens.size(), 1);
-    if (!answer.tokens.empty()) data.rows.push_back(std::move(row));
-  }
+  std::vector<std::vector<TokenId>> prompts;
+  for (const char* const question : kQuestions) prompts.push_back(reader.prompt({{"user", question}}));
+  data.rows = greedy_answers(model, prompts, data.stops, kDrawnTokens);
+  prompts.resize(std::min(prompts.size(), kPrompts));
+  data.prompts = std::move(prompts);
   data.origin = fmt::format("{} built-in questions", data.rows.size());
 }
 

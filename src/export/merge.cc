@@ -80,13 +80,18 @@ void copy_companions(const fs::path& folder, const fs::path& model) {
   }
 }
 
+// With its weights left on disk: two models are held at a time, and neither needs to fit.
+Model load_streamed(const fs::path& folder, Quantization quantization) {
+  return load_model(folder, quantization, {}, {true, load_model_config(folder).layers});
+}
+
 // The base with the adapter beside its weights.
 struct Unmerged {
   Model model;
   Adapter adapter;
 
   Unmerged(const MergeOptions& options, Quantization quantization)
-      : model(load_model(options.model, quantization)), adapter(Adapter::load(model, options.adapter, false)) {}
+      : model(load_streamed(options.model, quantization)), adapter(Adapter::load(model, options.adapter, false)) {}
 };
 
 // How the base was held while the adapter was trained, when its run is still around it.
@@ -136,7 +141,7 @@ MergeReport merge_adapter(const MergeOptions& options,
   }
   copy_companions(folder.temporary(), options.model);
   report.origin = data.origin;
-  const Model merged = load_model(folder.temporary(), Quantization::kNone);
+  const Model merged = load_streamed(folder.temporary(), Quantization::kNone);
   report.merged = compare_models(Unmerged(options, Quantization::kNone).model, merged, data);
   if (quantization != Quantization::kNone) {
     report.trained = compare_models(Unmerged(options, quantization).model, merged, data);

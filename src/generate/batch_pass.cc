@@ -112,9 +112,13 @@ void batch_forward(const Model& model, const BatchRows& rows, const PagedCache& 
   const std::int64_t count = rows.ids.rows();
   const TensorView residual = first_tokens(activations.output, count);
   embedding_forward(residual, rows.ids, model.embedding);
+  model.stream.give_back_embedding();
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
+    const auto index = static_cast<std::int64_t>(i);
+    model.stream.fetch_block(index + 1);
     BlockPass pass{model, rows, activations, i, first_tokens(activations.forward[i], count)};
     block_forward(pass, cache);
+    model.stream.give_back_block(index);
   }
   rms_norm_forward(first_tokens(activations.normed, count), first_tokens(activations.inv_rms, count), residual,
                    model.final_norm.weight, static_cast<float>(model.config.rms_norm_eps));
