@@ -1,7 +1,5 @@
 #include "cli/assets.h"
 
-#include "base/error.h"
-
 namespace attune {
 
 fs::path find_assets() {
@@ -11,8 +9,8 @@ fs::path find_assets() {
       if (fs::exists(assets / "tiny" / "config.json")) return assets;
     }
   }
-  throw UserError("[assets] assets/tiny is not beside {}; run it from the source tree it was built in",
-                  program.string());
+  throw NoAssets("[assets] assets/tiny is not beside {}; run it from the source tree it was built in",
+                 program.string());
 }
 
 }  // namespace attune

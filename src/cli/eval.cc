@@ -10,8 +10,8 @@
 #include "base/interrupt.h"
 #include "base/nearest.h"
 #include "base/progress.h"
-#include "cli/assets.h"
 #include "cli/commands.h"
+#include "cli/general_words.h"
 #include "cli/speak.h"
 #include "eval/evaluate.h"
 #include "hub/pull.h"
@@ -21,8 +21,6 @@
 
 namespace attune {
 namespace {
-
-constexpr std::uint64_t kMostTextBytes = std::uint64_t{1} << 28;
 
 struct EvalArguments {
   SpeakOptions speak;  // target, adapter, quantization, sampler, seed, max_tokens
@@ -119,16 +117,8 @@ EvalRequest request_of(const EvalArguments& options, bool is_run) {
   request.budget = options.budget;
   request.sampler = options.speak.sampler;
 
-  const auto bundled = [](const std::string& named, const char* name) {
-    return named.empty() ? find_assets() / "general" / name : fs::path(named);
-  };
-  const fs::path questions = bundled(options.general_questions, "questions.jsonl");
-  request.general_text = read_file(bundled(options.general_text, "text.txt"), kMostTextBytes);
-  request.general_questions = read_checks(questions);
-  for (const Check& check : request.general_questions) {
-    if (check.kind == Check::Kind::kChoices) continue;
-    throw BadFile("[{}] expected choices in \"expect\": general questions are answered by loss", check.where);
-  }
+  request.general_text = read_general_text(options.general_text);
+  request.general_questions = read_general_questions(options.general_questions);
   if (!options.canaries.empty()) request.canaries = read_canaries(options.canaries);
   if (!options.checks.empty()) request.checks = read_checks(options.checks);
   if (!recipe.data.empty()) {

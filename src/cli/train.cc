@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/train_display.h"
 #include "cli/train_hub.h"
+#include "cli/train_monitor.h"
 #include "cli/train_tracking.h"
 #include "cli/watch.h"
 #include "hub/pull.h"
@@ -65,6 +66,9 @@ void run_train(const TrainArguments& options) {
     open_in_browser(live->url());
   }
   FinetuneCallbacks callbacks = display.finetune_callbacks();
+  callbacks.measure = [monitor = monitor_options(recipe)](const FinetuneState& state) {
+    return measure_underway(monitor, state);
+  };
   tracking.connect(callbacks);
   if (hub) hub->connect(callbacks, [&display](const std::string& line) { display.note(line); });
   FinetuneResult result;

@@ -8,6 +8,19 @@
 
 namespace attune {
 
+namespace {
+
+// "  held-out 2.345  style 0.41  forgot +1.2%", as far as it was measured.
+std::string measured_text(const EvalReport& report) {
+  std::string text;
+  if (std::isfinite(report.loss)) text += fmt::format("  held-out {:.3f}", report.loss);
+  if (const auto& style = report.measures.style_distance) text += fmt::format("  style {:.2f}", *style);
+  if (const auto& forgetting = report.measures.forgetting) text += fmt::format("  forgot {:+.1f}%", 100 * *forgetting);
+  return text;
+}
+
+}  // namespace
+
 struct TrainDisplay::State {
   std::unique_ptr<Progress> bar;
   std::string held_out;
@@ -41,9 +54,7 @@ LoopCallbacks TrainDisplay::callbacks() {
   callbacks.on_skip = [this](const StepReport& report, const std::string& why) {
     state_->bar->note(fmt::format("skipped   step {}: {}", report.step, why));
   };
-  callbacks.on_eval = [this](const EvalReport& report) {
-    state_->held_out = fmt::format("  held-out {:.3f}", report.loss);
-  };
+  callbacks.on_eval = [this](const EvalReport& report) { state_->held_out = measured_text(report); };
   return callbacks;
 }
 
@@ -112,7 +123,20 @@ void print_summary(const FinetuneResult& result) {
     fmt::print("held-out  loss {:.3f} before, {:.3f} after (perplexity {:.1f} -> {:.1f})\n", s.valid_loss_before,
                s.valid_loss_after, std::exp(s.valid_loss_before), std::exp(s.valid_loss_after));
   }
-  if (s.stopped_early) fmt::print("stopped   early: no better held-out loss for {} measurements\n", s.best.since);
+  if (s.measures.style_distance) {
+    fmt::print("style     distance {:.3f} from the person's, {:.0f}% of the answers end by themselves\n",
+               *s.measures.style_distance, 100 * s.measures.end_of_turn.value_or(0));
+  }
+  if (s.measures.forgetting) {
+    fmt::print("forgot    loss on general words {:+.1f}%, KL to the base {:.3f}\n", 100 * *s.measures.forgetting,
+               s.measures.forgetting_kl.value_or(0));
+  }
+  if (s.forgot_too_much) {
+    fmt::print("stopped   early: that is more than eval.early_stopping_forgetting{}\n",
+               s.best.step < 0 ? ", and so was every measurement; the result is the last step" : "");
+  } else if (s.stopped_early) {
+    fmt::print("stopped   early: no better held-out loss for {} measurements\n", s.best.since);
+  }
   if (s.result_step != s.steps) fmt::print("best      step {}, whose parameters are the result\n", s.result_step);
   fmt::print("speed     {} tokens/s, SOL {:.0f}%; {} in {} steps\n", with_commas(std::llround(s.tokens_per_second)),
              100 * s.sol, format_duration(s.seconds), with_commas(s.steps));

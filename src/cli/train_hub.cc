@@ -51,7 +51,7 @@ struct TrainHub::State {
   void add(const fs::path& folder, std::int64_t step) {
     try {
       std::string message = fmt::format("Step {}", step);
-      if (eval && eval->step == step) message += fmt::format(": held-out loss {:.4f}", eval->loss);
+      if (eval && eval->step == step && eval->tokens > 0) message += fmt::format(": held-out loss {:.4f}", eval->loss);
       const std::vector<std::string> paths = spool_push(run, target, folder, step, message);
       if (!paths.empty() && !std::exchange(announced, true)) {
         note(fmt::format("hub       {}{}{}: {}", account.endpoint, page_path({RepoType::kModel, target.repo}),

@@ -24,6 +24,8 @@ std::string details_of(const RunRecord& run) {
   };
   add("loss {:.3f}", run.loss);
   add("  held-out {:.3f}", run.eval_loss);
+  add("  style {:.2f}", run.style_distance);
+  if (!run.forgetting.empty()) text += fmt::format("  forgot {:+.1f}%", 100 * run.forgetting.back().value);
   add("  lr {:.1e}", run.learning_rate);
   add("  {:.0f} tok/s", run.tokens_per_second);
   return text;

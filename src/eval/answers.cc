@@ -7,8 +7,6 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kAtOnce = 8;
-
 class Collector : public AnswerSink {
  public:
   Collector(GivenAnswer& answer, std::int64_t& finished, const Tokenizer& tokenizer)
@@ -41,7 +39,7 @@ std::vector<GivenAnswer> answer_all(const Model& model, const Tokenizer& tokeniz
   const auto longest = std::ranges::max(prompts, {}, [](const auto& prompt) { return prompt.size(); });
   EngineOptions engine_options;
   engine_options.context = std::ssize(longest) + options.max_tokens;
-  engine_options.sequences = std::min(kAtOnce, std::ssize(prompts));
+  engine_options.sequences = std::min(options.at_once, std::ssize(prompts));
   engine_options.act = options.act;
   Engine engine(model, {lora_table_of(model)}, engine_options);
   std::int64_t finished = 0;

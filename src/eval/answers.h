@@ -21,6 +21,7 @@ struct AnswerOptions {
   SamplerOptions sampler;
   std::int64_t max_tokens = 128;
   DType act = DType::kF32;
+  std::int64_t at_once = 8;  // answers under way, at most
 };
 
 // In the order of `prompts`; with the adapter that is attached to the model. Answer i draws from sampler.seed + i, so

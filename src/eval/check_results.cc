@@ -11,7 +11,7 @@ namespace attune {
 namespace {
 
 std::vector<TokenId> prompt_of(const Subject& subject, const Check& check) {
-  std::vector<TokenId> prompt = encode_prompt(check.messages, subject.chat_template, *subject.tokenizer);
+  std::vector<TokenId> prompt = encode_prompt(check.messages, *subject.chat_template, *subject.tokenizer);
   const std::int64_t room = subject.voices.front().model.config.max_position - subject.request.max_tokens;
   if (std::ssize(prompt) > room) {
     throw UserError(

@@ -34,7 +34,7 @@ std::vector<Place> places_in(const Subject& subject, const std::vector<Conversat
     const auto begin = conversation->messages.begin();
     Place place{begin[static_cast<std::ptrdiff_t>(i) - 1].content, begin[static_cast<std::ptrdiff_t>(i)].content, {}};
     place.prompt =
-        encode_prompt({begin, begin + static_cast<std::ptrdiff_t>(i)}, subject.chat_template, *subject.tokenizer);
+        encode_prompt({begin, begin + static_cast<std::ptrdiff_t>(i)}, *subject.chat_template, *subject.tokenizer);
     if (std::ssize(place.prompt) <= room) places.push_back(std::move(place));
   }
   return places;

@@ -17,8 +17,8 @@ std::vector<std::size_t> evenly(std::size_t count, std::int64_t limit) {
 Subject::Subject(const EvalRequest& asked)
     : request(asked),
       tokenizer(load_tokenizer(asked.model)),
-      chat_template(load_chat_template(asked.model)),
-      stops(stop_tokens(chat_template, *tokenizer)) {
+      chat_template(std::make_shared<ChatTemplate>(load_chat_template(asked.model))),
+      stops(stop_tokens(*chat_template, *tokenizer)) {
   voices.reserve(2);
   voices.push_back({"base", load_model(asked.model, asked.quantization), {}});
   const Model& base = voices.front().model;
@@ -34,10 +34,21 @@ Subject::Subject(const EvalRequest& asked)
   scorer.emplace(best().model, std::min(asked.max_length, base.config.max_position), asked.act, asked.watch);
 }
 
+Subject::Subject(const EvalRequest& asked, std::shared_ptr<const Tokenizer> its_tokenizer,
+                 std::shared_ptr<const ChatTemplate> its_template, Model base, Model tuned)
+    : request(asked),
+      tokenizer(std::move(its_tokenizer)),
+      chat_template(std::move(its_template)),
+      stops(stop_tokens(*chat_template, *tokenizer)) {
+  voices.push_back({"base", std::move(base), {}});
+  voices.push_back({"tuned", std::move(tuned), {}});
+  scorer.emplace(best().model, std::min(asked.max_length, best().model.config.max_position), asked.act, asked.watch);
+}
+
 TokenizedDataset Subject::rows(const std::vector<Conversation>& conversations) const {
   TokenizedDataset rows = make_tokenized_dataset();
   for (const std::size_t i : evenly(conversations.size(), request.limit)) {
-    append_row(rows, encode_conversation(conversations[i], chat_template, *tokenizer), scorer->row_tokens());
+    append_row(rows, encode_conversation(conversations[i], *chat_template, *tokenizer), scorer->row_tokens());
   }
   return rows;
 }
@@ -45,7 +56,7 @@ TokenizedDataset Subject::rows(const std::vector<Conversation>& conversations) c
 EncodedConversation Subject::answer_row(std::vector<Message> messages, const std::string& answer,
                                         const std::string& where) const {
   messages.push_back({"assistant", answer});
-  EncodedConversation row = encode_conversation({std::move(messages)}, chat_template, *tokenizer);
+  EncodedConversation row = encode_conversation({std::move(messages)}, *chat_template, *tokenizer);
   if (std::ssize(row.tokens) > scorer->row_tokens()) {
     throw UserError("[{}] question and answer have {} tokens, the limit is {}; shorten them", where, row.tokens.size(),
                     scorer->row_tokens());

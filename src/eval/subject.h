@@ -49,12 +49,15 @@ class Subject {
  public:
   // Loads everything; `request` must outlive it. Throws as load_model(), load_tokenizer(), Adapter::load().
   explicit Subject(const EvalRequest& request);
+  // Of models that are in memory; the request's are not looked at.
+  Subject(const EvalRequest& request, std::shared_ptr<const Tokenizer> tokenizer,
+          std::shared_ptr<const ChatTemplate> chat_template, Model base, Model tuned);
   Subject(const Subject&) = delete;
   Subject& operator=(const Subject&) = delete;
 
   const EvalRequest& request;
-  std::unique_ptr<Tokenizer> tokenizer;
-  ChatTemplate chat_template;
+  std::shared_ptr<const Tokenizer> tokenizer;
+  std::shared_ptr<const ChatTemplate> chat_template;
   std::vector<TokenId> stops;
   std::vector<Voice> voices;  // the base, then the tuned one if there is one
   std::optional<Scorer> scorer;

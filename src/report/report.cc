@@ -127,6 +127,20 @@ void charts(std::string& page, const RunRecord& run) {
                            run.epoch_ends,
                            false,
                            ""});
+  page += to_svg(LineChart{"Style: distance from the person's answers",
+                           "0 alike, 1 nothing in common; a few held-out answers",
+                           {{"distance", "a", run.style_distance}, {"end by themselves", "b", run.end_of_turn}},
+                           run.epoch_ends,
+                           true,
+                           ""});
+  page += to_svg(LineChart{"Forgetting: rise of the loss on general words",
+                           "a few passages and questions",
+                           {{"rise", "a", percent(run.forgetting)}},
+                           run.epoch_ends,
+                           true,
+                           "%"});
+  page += to_svg(LineChart{
+      "KL to the base on general text", "nats a token", {{"KL", "a", run.forgetting_kl}}, run.epoch_ends, true, ""});
   page += to_svg(LineChart{"Learning rate", "", {{"learning rate", "a", run.learning_rate}}, run.epoch_ends, true, ""});
   page += to_svg(
       LineChart{"Gradient norm", "before clipping", {{"norm", "a", run.gradient_norm}}, run.epoch_ends, true, ""});

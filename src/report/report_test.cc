@@ -37,13 +37,17 @@ TEST_F(Report, RefusesWhatIsNoRun) {
 
 TEST_F(Report, ReadsCurvesAndEpochsAndForgivesATornLine) {
   write("metrics.jsonl",
-        "{\"step\":0,\"eval_loss\":4.5}\n{\"step\":1,\"epoch\":0.5,\"loss\":4,\"learning_rate\":0.1,\"sol\":0.5}\n"
+        "{\"step\":0,\"eval_loss\":4.5,\"eval_style_distance\":0.5,\"eval_forgetting\":0.25}\n"
+        "{\"step\":1,\"epoch\":0.5,\"loss\":4,\"learning_rate\":0.1,\"sol\":0.5}\n"
         "{\"step\":2,\"epoch\":1.0,\"loss\":3}\nnot json\n{\"step\":3,\"epoch\":1.5,\"loss\":2.5}\n{\"step\":4,\"lo");
   const RunRecord run = read_run_record(folder_);
   ASSERT_EQ(run.loss.size(), 3U);
   EXPECT_EQ(run.loss[2].step, 3);
   EXPECT_EQ(run.loss[2].value, 2.5);
   ASSERT_EQ(run.eval_loss.size(), 1U);
+  ASSERT_EQ(run.forgetting.size(), 1U);
+  EXPECT_EQ(run.forgetting[0].value, 0.25);
+  EXPECT_EQ(run.style_distance.at(0).value, 0.5);
   EXPECT_EQ(run.eval_loss[0].value, 4.5);
   EXPECT_EQ(run.epoch_ends, std::vector<double>{2});
   EXPECT_EQ(run.last_step, 3);

@@ -21,6 +21,10 @@ void add_line(RunRecord& run, const Json& line, double& epochs) {
   run.last_step = std::max(run.last_step, step);
   add(run.loss, line, step, "loss");
   add(run.eval_loss, line, step, "eval_loss");
+  add(run.style_distance, line, step, "eval_style_distance");
+  add(run.end_of_turn, line, step, "eval_end_of_turn");
+  add(run.forgetting, line, step, "eval_forgetting");
+  add(run.forgetting_kl, line, step, "eval_forgetting_kl");
   add(run.learning_rate, line, step, "learning_rate");
   add(run.gradient_norm, line, step, "grad_norm");
   add(run.tokens_per_second, line, step, "tokens_per_second");

@@ -18,10 +18,11 @@ struct Point {
 using Curve = std::vector<Point>;
 
 struct RunRecord {
-  std::string name;    // of the folder
-  Json info;           // run.json; an empty object before the first step
-  std::string recipe;  // recipe.yaml as it is
-  Json eval;           // eval.json, or null
+  std::string name;                                              // of the folder
+  Json info;                                                     // run.json; an empty object before the first step
+  std::string recipe;                                            // recipe.yaml as it is
+  Json eval;                                                     // eval.json, or null
+  Curve style_distance, end_of_turn, forgetting, forgetting_kl;  // beside eval_loss
   Curve loss, eval_loss, learning_rate, gradient_norm, tokens_per_second, sol;
   std::vector<double> epoch_ends;  // steps
   double last_step = 0, total_steps = 0;

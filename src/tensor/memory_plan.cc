@@ -141,6 +141,27 @@ Arena& Arena::operator=(Arena&& other) noexcept {
   return *this;
 }
 
+std::size_t Arena::give_back(BufferKind kind) const {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  std::vector<std::pair<std::size_t, std::size_t>> ranges;  // whole pages
+  for (const BufferPlan& buffer : buffers_) {
+    if (buffer.kind != kind) continue;
+    const std::size_t begin = (buffer.offset + page - 1) / page * page,
+                      end = (buffer.offset + buffer.bytes) / page * page;
+    if (begin < end) ranges.emplace_back(begin, end);
+  }
+  std::sort(ranges.begin(), ranges.end());
+  std::size_t bytes = 0, done = 0;
+  for (const auto& [begin, end] : ranges) {
+    const std::size_t first = std::max(begin, done);
+    if (first >= end) continue;
+    ::madvise(data_ + first, end - first, MADV_DONTNEED);
+    bytes += end - first;
+    done = end;
+  }
+  return bytes;
+}
+
 TensorView Arena::view(BufferId id) const {
   if (!id.valid()) return {};
   const BufferPlan& buffer = buffers_[static_cast<std::size_t>(id.index)];

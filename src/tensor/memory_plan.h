@@ -75,6 +75,10 @@ class Arena {
   std::size_t bytes() const { return bytes_; }
   std::span<const std::byte> span() const { return {data_, bytes_}; }
 
+  // Lets the system have the memory of all buffers of a kind, whose values are lost: zeros, in memory again once written.
+  // Buffers of another kind that share bytes with them lose theirs too. Returns the bytes. Not for an arena in a file.
+  std::size_t give_back(BufferKind kind) const;
+
  private:
   std::byte* data_ = nullptr;
   std::size_t bytes_ = 0;

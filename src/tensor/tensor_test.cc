@@ -1,10 +1,12 @@
 // tensor/: 16-bit conversions and the memory plan.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
+#include "base/memory_use.h"
 #include "base/rng.h"
 #include "tensor/memory_plan.h"
 
@@ -80,6 +82,23 @@ TEST(MemoryPlan, ArenaGivesZeroedViewsOfTheRightShape) {
   EXPECT_EQ(arena.view(b).as<float>()[6], 0.0f);
   EXPECT_TRUE(arena.view(BufferId{}).empty());
   EXPECT_EQ(plan.bytes_of(BufferKind::kWeights), 30u);
+}
+
+TEST(MemoryPlan, AnArenaGivesBackOneKindAndKeepsTheOthers) {
+  MemoryPlan plan;
+  const BufferId kept = plan.add("kept", BufferKind::kOptimizer, DType::kU8, {3 << 20});
+  const BufferId given = plan.add("given", BufferKind::kActivations, DType::kU8, {5 << 20});
+  plan.place();
+  const Arena arena(plan);
+  for (const BufferId id : {kept, given}) {
+    const TensorView view = arena.view(id);
+    std::fill_n(view.as<std::uint8_t>(), view.elements(), std::uint8_t{7});
+  }
+  const std::size_t before = resident_bytes(), bytes = arena.give_back(BufferKind::kActivations);
+  EXPECT_GT(bytes, std::size_t{4} << 20);
+  EXPECT_LT(resident_bytes() + bytes / 2, before);
+  EXPECT_EQ(arena.view(given).as<std::uint8_t>()[1 << 20], 0);
+  for (std::int64_t i = 0; i < 3 << 20; ++i) ASSERT_EQ(arena.view(kept).as<std::uint8_t>()[i], 7);
 }
 
 }  // namespace

@@ -132,7 +132,8 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   const auto tokenizer = load_tokenizer(recipe.model);
   const ModelConfig config = load_model_config(recipe.model);
   check_vocabulary(config, tokenizer->vocab_size(), recipe.model);
-  const TrainingData data = load_training_data(recipe, load_chat_template(recipe.model), *tokenizer, callbacks.on_read);
+  const ChatTemplate chat_template = load_chat_template(recipe.model);
+  const TrainingData data = load_training_data(recipe, chat_template, *tokenizer, callbacks.on_read);
   // Measured before planning: it brings in what products need, which the plan then counts.
   const double gemm_peak = measure_gemm_peak(activation_type(recipe.compute));
   const RunPlan planned = plan_before_loading(recipe, config, data, resume);
@@ -156,6 +157,11 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
     write_run_info(folder, info);
     if (callbacks.on_start) callbacks.on_start(start);
   };
+  if (callbacks.measure) {
+    loop.measure = [&](std::size_t room) {
+      return callbacks.measure({model, adapter.has_value(), *tokenizer, chat_template, data.valid, room});
+    };
+  }
   FinetuneResult result;
   result.output = output;
   try {

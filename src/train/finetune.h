@@ -20,9 +20,20 @@ struct FinetuneStart {
   bool cached = false;     // the tokens come from a cache
 };
 
+// A run between two steps, for who measures it.
+struct FinetuneState {
+  const Model& model;  // with its adapter attached, when it has one
+  bool has_adapter;
+  const Tokenizer& tokenizer;
+  const ChatTemplate& chat_template;
+  const TokenizedDataset& valid;  // may be empty
+  std::size_t room;               // as LoopCallbacks::measure has it
+};
+
 struct FinetuneCallbacks {
   std::function<void(const FinetuneStart&)> on_start;
-  LoopCallbacks loop;    // its on_start is not used
+  std::function<Measures(const FinetuneState&)> measure;
+  LoopCallbacks loop;    // its on_start and measure are not used
   ReadProgress on_read;  // rows tokenized so far, of all
 };
 

@@ -27,6 +27,20 @@ Json step_line(const StepReport& report, double sol, bool with_kl) {
   return line;
 }
 
+// A line of metrics.jsonl; with nothing but the step when nothing was measured.
+Json eval_line(const EvalReport& report) {
+  Json line = {{"step", report.step}};
+  if (report.tokens > 0) line.update({{"eval_loss", report.loss}, {"eval_tokens", report.tokens}});
+  const auto add = [&](const char* name, const std::optional<double>& value) {
+    if (value) line[name] = *value;
+  };
+  add("eval_style_distance", report.measures.style_distance);
+  add("eval_end_of_turn", report.measures.end_of_turn);
+  add("eval_forgetting", report.measures.forgetting);
+  add("eval_forgetting_kl", report.measures.forgetting_kl);
+  return line;
+}
+
 std::int64_t elements_of(std::span<const NamedParameter> parameters) {
   std::int64_t sum = 0;
   for (const NamedParameter& p : parameters) sum += p.value.elements();
@@ -89,7 +103,7 @@ class Loop {
     if (state_.step == 0) summary_.valid_loss_before = evaluate();
     BatchStream batches = stream(state_.position);
     double work = 0;
-    while (state_.step < total_steps_ && !out_of_patience()) {
+    while (state_.step < total_steps_ && !ends_early()) {
       const StepReport report =
           train_step(run_.model, trained_, batches, batch_, activations_, ranks_, step_options(), state_);
       summary_.tokens += report.tokens;
@@ -102,7 +116,7 @@ class Loop {
       if (state_.step == total_steps_ || (eval_steps > 0 ? state_.step % eval_steps == 0 : batches.at_epoch_end())) {
         better = improves(evaluate());
       }
-      const bool last = state_.step == total_steps_ || out_of_patience();
+      const bool last = state_.step == total_steps_ || ends_early();
       const bool interrupted = interrupt_requested() && !last;
       if (last || interrupted || save_due(better) || take_save_request()) save();
       if (interrupted) {
@@ -113,7 +127,8 @@ class Loop {
     summary_.steps = summary_.result_step = state_.step;
     summary_.stopped_early = state_.step < total_steps_;
     summary_.best = state_.best;
-    if (run_.recipe.save.load_best_model_at_end && state_.best.step >= 0) take_best();
+    summary_.forgot_too_much = forgot_too_much();
+    if ((run_.recipe.save.load_best_model_at_end || forgot_too_much()) && state_.best.step >= 0) take_best();
     if (summary_.seconds > 0) {
       summary_.tokens_per_second = static_cast<double>(summary_.tokens) / summary_.seconds;
       summary_.sol = work / summary_.seconds / gemm_peak_;
@@ -144,7 +159,8 @@ class Loop {
 
   bool save_due(bool better) const {
     const SaveRecipe& wanted = run_.recipe.save;
-    if (better && (wanted.save_steps > 0 || wanted.load_best_model_at_end)) return true;
+    const bool best_is_used = wanted.load_best_model_at_end || run_.recipe.eval.early_stopping_forgetting > 0;
+    if (better && (wanted.save_steps > 0 || best_is_used)) return true;
     return wanted.save_steps > 0 && state_.step % wanted.save_steps == 0;
   }
 
@@ -153,10 +169,19 @@ class Loop {
     return patience > 0 && state_.best.since >= patience;
   }
 
+  bool forgot_too_much() const {
+    const double budget = run_.recipe.eval.early_stopping_forgetting;
+    return budget > 0 && summary_.measures.forgetting.value_or(0) > budget;
+  }
+
+  bool ends_early() const { return out_of_patience() || forgot_too_much(); }
+
+  // What forgets too much is never the best.
   bool improves(double held_out_loss) {
     summary_.valid_loss_after = held_out_loss;
     BestEval& best = state_.best;
-    if (!(held_out_loss < best.loss - run_.recipe.eval.early_stopping_threshold)) {  // NaN without held-out data
+    if (forgot_too_much() ||
+        !(held_out_loss < best.loss - run_.recipe.eval.early_stopping_threshold)) {  // NaN without held-out data
       if (best.step >= 0) best.since += 1;
       return false;
     }
@@ -186,8 +211,7 @@ class Loop {
             state_.losses.most_believable(recipe_.loss_spike_deviations)};
   }
 
-  double evaluate() {
-    if (run_.valid.rows() == 0) return std::numeric_limits<double>::quiet_NaN();
+  double held_out_loss(std::int64_t& tokens) {
     HeadLoss sum;
     for (const PackedRow& row : pack_in_order(run_.valid.lengths(), activations_.normed.rows())) {
       fill_batch(batch_, run_.valid, {&row, 1});
@@ -195,8 +219,24 @@ class Loop {
       sum.sum += part.sum;
       sum.tokens += part.tokens;
     }
-    const EvalReport report{state_.step, sum.sum / static_cast<double>(sum.tokens), sum.tokens};
-    append({{"step", report.step}, {"eval_loss", report.loss}, {"eval_tokens", report.tokens}});
+    tokens = sum.tokens;
+    return sum.sum / static_cast<double>(sum.tokens);
+  }
+
+  double evaluate() {
+    EvalReport report{state_.step, std::numeric_limits<double>::quiet_NaN(), 0, {}};
+    if (run_.valid.rows() > 0) report.loss = held_out_loss(report.tokens);
+    if (callbacks_.measure) {
+      try {
+        report.measures = callbacks_.measure(arena_.give_back(BufferKind::kActivations));
+      } catch (const Interrupted&) {
+        // The next step is followed by a checkpoint and the end.
+      }
+    }
+    summary_.measures = report.measures;
+    const Json line = eval_line(report);
+    if (line.size() == 1) return report.loss;
+    append(line);
     if (callbacks_.on_eval) callbacks_.on_eval(report);
     return report.loss;
   }

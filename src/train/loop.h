@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "adapter/lora.h"
@@ -16,11 +17,20 @@
 
 namespace attune {
 
+// What the held-out loss does not tell, as who can see more than train/ measures it; absent: not measured.
+struct Measures {
+  std::optional<double> style_distance;  // of answers from the person's; 0 alike, 1 nothing in common
+  std::optional<double> end_of_turn;     // share of answers that end by themselves
+  std::optional<double> forgetting;      // by how much the loss on general words has risen, as a share of the base's
+  std::optional<double> forgetting_kl;   // KL(base || tuned) on them, in nats a token
+};
+
 // Held-out data, measured without noise.
 struct EvalReport {
   std::int64_t step = 0;
-  double loss = 0;
+  double loss = 0;  // NaN without held-out data
   std::int64_t tokens = 0;
+  Measures measures;
 };
 
 struct RunStart {
@@ -34,6 +44,9 @@ struct RunStart {
 struct LoopCallbacks {
   std::function<void(const RunStart&)> on_start;
   std::function<void(const StepReport&, double sol)> on_step;
+  // Asked with each held-out loss. While it runs, the activations' memory is free: `room` bytes that it may take without
+  // the run taking more than planned. After Ctrl-C it may throw Interrupted, and the run goes on to its checkpoint.
+  std::function<Measures(std::size_t room)> measure;
   std::function<void(const EvalReport&)> on_eval;
   std::function<void(const fs::path&)> on_checkpoint;
   std::function<void(const StepReport&, const std::string& why)>
@@ -48,7 +61,9 @@ struct RunSummary {
   double last_loss = 0;
   double valid_loss_before = 0, valid_loss_after = 0;  // NaN without held-out data
   BestEval best;                                       // step -1 without held-out data
-  bool stopped_early = false;                          // the held-out loss did not get better for so long
+  bool stopped_early = false;                          // the held-out loss did not get better for so long, or:
+  bool forgot_too_much = false;                        // more than eval.early_stopping_forgetting
+  Measures measures;                                   // the last
   std::int64_t result_step = 0;  // whose values the run ends with: the last, or the best if the recipe says so
   RunMemory memory;
   std::size_t peak_bytes = 0;  // measured by the operating system

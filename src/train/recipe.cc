@@ -87,6 +87,26 @@ std::vector<Key> eval_keys(EvalRecipe& r) {
        &r.early_stopping_threshold,
        "A held-out loss is better when it is lower by more than this.",
        {0, kMost}},
+      {"eval.style_answers",
+       &r.style_answers,
+       "Answers that the model gives at every measurement in held-out places where the person answered: how far their "
+       "style is from the person's, and how many end by themselves (docs/EVAL.md). 0 measures no style, nor does "
+       "train.assistant_only_loss: false.",
+       {0, 4096}},
+      {"eval.forgetting_samples",
+       &r.forgetting_samples,
+       "General passages, and as many general questions, at every measurement: by how much their loss has risen, and "
+       "the KL to the base. 0 measures no forgetting, nor does finetune: full, which keeps no base.",
+       {0, 4096}},
+      {"eval.general_text", &r.general_text,
+       "File of the passages, with empty lines between them. Absent: the bundled English ones."},
+      {"eval.general_questions", &r.general_questions,
+       "File of the questions, each with choices (docs/EVAL.md). Absent: the bundled English ones."},
+      {"eval.early_stopping_forgetting",
+       &r.early_stopping_forgetting,
+       "Stop when the loss on general passages or answers has risen by more than this share, e.g. 0.05; the result is "
+       "then the best of the measurements before. 0 sets no limit.",
+       {0, kMost}},
   };
 }
 
@@ -147,8 +167,6 @@ const std::vector<RefusedKey>& refused_keys() {
       {"lora.modules_to_save", "", "whole modules beside the adapter are not trained; remove it"},
       {"lora.layers_to_transform", "",
        "not supported; write the layers as a regular expression in lora.target_modules"},
-      {"eval.style", "false", "style is not measured while training; remove it"},
-      {"eval.forgetting", "false", "forgetting is not measured while training; remove it"},
       {"eval.leak", "false", "leaks are not measured while training; remove it"},
   };
   return keys;
@@ -169,6 +187,15 @@ void check_together(const Recipe& recipe, const std::string& where, KeysRead& re
     if (name.starts_with("hub.") && recipe.hub.repo.empty()) {
       complain(place, fmt::format("{}: expected hub.repo beside it; e.g. repo: me/my-model", name));
     }
+  }
+  if (recipe.eval.early_stopping_forgetting > 0 &&
+      (recipe.eval.forgetting_samples == 0 || recipe.finetune == Finetune::kFull)) {
+    complain(
+        read.place_of.at("eval.early_stopping_forgetting"),
+        recipe.finetune == Finetune::kFull
+            ? "eval.early_stopping_forgetting: expected an adapter, without which the model is the base, got "
+              "finetune: full; remove it"
+            : "eval.early_stopping_forgetting: expected eval.forgetting_samples above 0 beside it, got 0; raise it");
   }
   if (recipe.finetune != Finetune::kFull) return;
   for (const auto& [name, place] : read.place_of) {
@@ -336,7 +363,7 @@ std::string to_yaml(const Recipe& recipe) {
   // An absent text is not the empty text to who reads it.
   std::erase_if(keys, [](const Key& key) {
     const auto* const text = std::get_if<std::string*>(&key.field);
-    return text != nullptr && (*text)->empty() && key.name.starts_with("track.");
+    return text != nullptr && (*text)->empty() && (key.name.starts_with("track.") || key.name.starts_with("eval."));
   });
   return write_keys(keys);
 }

@@ -51,11 +51,15 @@ struct TrainRecipe {
 };
 
 struct EvalRecipe {
-  double eval_share = 0.05;                  // of the conversations, held out; 0: none
-  std::int64_t eval_max = 200;               // at most so many of them
-  std::int64_t eval_steps = 0;               // 0: at the end of every epoch
-  std::int64_t early_stopping_patience = 0;  // measurements without a gain; 0: never
-  double early_stopping_threshold = 0;       // a smaller gain is none
+  double eval_share = 0.05;                     // of the conversations, held out; 0: none
+  std::int64_t eval_max = 200;                  // at most so many of them
+  std::int64_t eval_steps = 0;                  // 0: at the end of every epoch
+  std::int64_t early_stopping_patience = 0;     // measurements without a gain; 0: never
+  double early_stopping_threshold = 0;          // a smaller gain is none
+  std::int64_t style_answers = 8;               // given at each measurement; 0: none
+  std::int64_t forgetting_samples = 8;          // passages, and questions; 0: none
+  std::string general_text, general_questions;  // files of theirs; empty: the bundled ones
+  double early_stopping_forgetting = 0;         // by which the loss on them may rise; 0: without limit
 };
 
 struct SaveRecipe {

@@ -172,6 +172,17 @@ TEST(Recipe, WhatThisBuildCannotHonourIsUnsupported) {
       try { parse(kShort + "lora: {bias: all}\nnonsense: 1\n"); } catch (const Unsupported&){}, UserError);
 }
 
+TEST(Recipe, StoppingByForgettingNeedsItMeasured) {
+  EXPECT_TRUE(parse(to_yaml(parse(kShort + "eval: {early_stopping_forgetting: 0.05, general_text: mine.txt}\n"))) ==
+              parse(kShort + "eval: {early_stopping_forgetting: 0.05, general_text: mine.txt}\n"));
+  EXPECT_EQ(refusal(kShort + "eval: {early_stopping_forgetting: 0.05, forgetting_samples: 0}\n"),
+            "[r.yaml:3] eval.early_stopping_forgetting: expected eval.forgetting_samples above 0 beside it, got 0; "
+            "raise it");
+  EXPECT_EQ(refusal(kShort + "finetune: full\neval: {early_stopping_forgetting: 0.05}\n"),
+            "[r.yaml:4] eval.early_stopping_forgetting: expected an adapter, without which the model is the base, got "
+            "finetune: full; remove it");
+}
+
 TEST(Recipe, Tracking) {
   const Recipe recipe = parse(kShort + "track: {mlflow: 'http://localhost:5000', tensorboard: true, run_name: Pete}\n");
   EXPECT_EQ(recipe.track.mlflow, "http://localhost:5000");

@@ -71,13 +71,17 @@ struct Stop : UserError {
   using UserError::UserError;
 };
 
+using Measure = std::function<Measures(std::size_t)>;
+
 // Trains in `folder`; stops after `stop_after` steps of this process when positive, as a killed process does.
-Outcome train(const fs::path& folder, const Recipe& recipe, bool resume, int stop_after = 0) {
+Outcome train(const fs::path& folder, const Recipe& recipe, bool resume, int stop_after = 0,
+              const Measure& measure = {}) {
   Model model = load_model(kModel, Quantization::kNF4);
   const Adapter adapter = Adapter::create(model, recipe.lora, 1, true);
   const TokenizedDataset rows = regular_rows(60, 1), valid = regular_rows(8, 2);
   int steps = 0;
   LoopCallbacks callbacks;
+  callbacks.measure = measure;
   callbacks.on_step = [&](const StepReport&, double) {
     if (++steps == stop_after) throw Stop("stopped");
   };
@@ -229,6 +233,38 @@ TEST(Train, AnEarlyStopIsTheSameAfterAResume) {
   const Outcome resumed = train(folder.path, recipe, true);
   EXPECT_EQ(resumed.summary.steps, expected.summary.steps);
   EXPECT_EQ(resumed.adapter, expected.adapter);
+}
+
+// The best of the measurements within the budget is what the run ends with.
+TEST(Train, StopsWhenTooMuchIsForgotten) {
+  Recipe recipe = small_recipe();
+  recipe.eval.eval_steps = 5;
+  recipe.eval.early_stopping_forgetting = 0.25;
+  recipe.save.save_steps = 0;
+  int measured = 0;
+  const TemporaryFolder folder;
+  const RunSummary summary = train(folder.path, recipe, false, 0, [&](std::size_t room) {
+                               EXPECT_GT(room, 0U);
+                               return Measures{0.5, 1.0, 0.1 * measured++, 0.01};
+                             }).summary;
+  EXPECT_TRUE(summary.stopped_early);
+  EXPECT_TRUE(summary.forgot_too_much);
+  EXPECT_EQ(summary.steps, 15);
+  EXPECT_EQ(summary.best.step, 10);
+  EXPECT_EQ(summary.result_step, 10);
+  const std::string metrics = read_file(folder.path / "metrics.jsonl");
+  EXPECT_NE(metrics.find("\"eval_end_of_turn\":1.0,\"eval_forgetting\":0.1,\"eval_forgetting_kl\":0.01"), metrics.npos);
+}
+
+TEST(Train, MeasuringChangesNothingAndCtrlCWithinItLosesNothing) {
+  const Recipe recipe = small_recipe();
+  const TemporaryFolder plain, measured;
+  const Outcome expected = train(plain.path, recipe, false);
+  const Outcome got =
+      train(measured.path, recipe, false, 0, [](std::size_t) -> Measures { throw Interrupted("stopped"); });
+  EXPECT_EQ(got.adapter, expected.adapter);
+  EXPECT_EQ(got.optimizer, expected.optimizer);
+  EXPECT_EQ(got.summary.valid_loss_after, expected.summary.valid_loss_after);
 }
 
 TEST(Train, FrozenWeightsDoNotMoveAndAFreshAdapterIsTheBase) {

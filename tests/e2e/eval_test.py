@@ -27,6 +27,7 @@ output: run
 lora: {{r: 16, lora_alpha: 32}}
 train: {{num_train_epochs: 8, per_device_train_batch_size: 2, gradient_accumulation_steps: 1, learning_rate: 2.0e-3,
         max_length: 512}}
+eval: {{forgetting_samples: 64}}
 """
 
 
@@ -69,6 +70,16 @@ class Evaluation(unittest.TestCase):
         self.assertAlmostEqual(held_out["base"]["loss"], of_run["before"], delta=1e-4 * of_run["before"])
         self.assertAlmostEqual(held_out["tuned"]["loss"], of_run["after"], delta=1e-4 * of_run["after"])
 
+    def test_style_and_forgetting_were_measured_while_training(self):
+        lines = [line for line in toy.json_lines("run/metrics.jsonl") if "eval_loss" in line]
+        first, last = lines[0], lines[-1]
+        self.assertEqual((first["step"], first["eval_forgetting"], first["eval_forgetting_kl"]), (0, 0, 0))
+        self.assertLess(last["eval_style_distance"], first["eval_style_distance"])
+        self.assertEqual(last["eval_end_of_turn"], 1)
+        # With as many samples it is what the evaluation says, which multiplies in another order.
+        self.assertAlmostEqual(last["eval_forgetting"], self.result["forgetting"]["loss_increase"], delta=1e-3)
+        self.assertAlmostEqual(last["eval_forgetting_kl"], self.result["forgetting"]["text"]["tuned"]["kl"], delta=1e-3)
+
     def test_the_style_came_closer(self):
         style = self.result["style"]
         for name in ("length", "words", "punctuation", "mean"):
@@ -86,6 +97,21 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(forgetting["loss_increase"], max(forgetting[p]["loss_increase"] for p in ("text", "questions")))
         self.assertEqual(forgetting["within_budget"], forgetting["loss_increase"] <= 0.05)
         self.assertEqual(forgetting["questions"]["questions"], 40)
+
+    def test_a_run_that_forgets_too_much_ends_with_what_it_was_before(self):
+        Path("short.yaml").write_text(RECIPE.replace("output: run", "output: short").replace("64", "8, eval_steps: 10, "
+                                                     "early_stopping_forgetting: 0.1"))
+        output, _ = attune("train", "short.yaml")
+        self.assertIn("stopped   early: that is more than eval.early_stopping_forgetting\n", output)
+        run = json.loads(Path("short/run.json").read_text())
+        lines = {line["step"]: line for line in toy.json_lines("short/metrics.jsonl") if "eval_loss" in line}
+        self.assertTrue(run["stopped_early"])
+        self.assertGreater(max(lines.values(), key=lambda line: line["step"])["eval_forgetting"], 0.1)
+        self.assertLessEqual(lines[run["result_step"]]["eval_forgetting"], 0.1)
+        Path("bad.yaml").write_text(RECIPE.replace("output: run", "output: bad").replace("64", "8, general_questions: q.jsonl"))
+        _, error = attune("train", "bad.yaml", status=2)
+        self.assertEqual(error.splitlines()[-1], "attune: [q.jsonl] no such file; check the path")
+        self.assertFalse(Path("bad").exists())
 
     def test_quantization(self):
         part = self.result["quantization_loss"]
