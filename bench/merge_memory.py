@@ -2,7 +2,7 @@
 """The memory of attune merge: a model folder of a real shape with random weights and an adapter on all of its linears, merged
 and compared.
 
-  bench/merge_memory.py PROGRAM [--shape mistral-7b] [--folder /var/tmp/merge] [--limit-gb 2]
+  bench/merge_memory.py PROGRAM [--shape mistral-7b] [--folder /var/tmp/merge] [--limit-gb 2] [OPTION OF attune merge...]
 
 Prints the peak of the process and the time; exits 1 above the limit. Takes twice the bytes of the model on disk (29 GB for
 mistral-7b) and removes what it made. Needs Python alone.
@@ -61,8 +61,7 @@ def main():
     parser.add_argument("--folder", default="/var/tmp/attune-merge", help="for everything it makes; a base/ there is used")
     parser.add_argument("--rank", type=int, default=16)
     parser.add_argument("--limit-gb", type=float, default=2)
-    parser.add_argument("merge_options", nargs="*", help="after --: more options of attune merge")
-    options = parser.parse_args()
+    options, merge_options = parser.parse_known_args()
     folder = Path(options.folder)
     base, adapter, merged = folder / "base", folder / "adapter", folder / "merged"
     kept = base.exists()
@@ -73,7 +72,7 @@ def main():
     shutil.rmtree(merged, ignore_errors=True)
     write_adapter(adapter, config_of(options.shape), options.rank)
     begun = time.monotonic()
-    done = subprocess.run([options.program, "merge", base, "--adapter", adapter, "-o", merged, *options.merge_options])
+    done = subprocess.run([options.program, "merge", base, "--adapter", adapter, "-o", merged, *merge_options])
     seconds = time.monotonic() - begun
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
     size = sum(file.stat().st_size for file in merged.glob("*.safetensors")) if merged.exists() else 0
