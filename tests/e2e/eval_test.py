@@ -27,7 +27,7 @@ output: run
 lora: {{r: 16, lora_alpha: 32}}
 train: {{num_train_epochs: 8, per_device_train_batch_size: 2, gradient_accumulation_steps: 1, learning_rate: 2.0e-3,
         max_length: 512}}
-eval: {{forgetting_samples: 64}}
+eval: {{forgetting_samples: 64, eval_steps: 1000}}
 """
 
 
@@ -99,8 +99,8 @@ class Evaluation(unittest.TestCase):
         self.assertEqual(forgetting["questions"]["questions"], 40)
 
     def test_a_run_that_forgets_too_much_ends_with_what_it_was_before(self):
-        Path("short.yaml").write_text(RECIPE.replace("output: run", "output: short").replace("64", "8, eval_steps: 10, "
-                                                     "early_stopping_forgetting: 0.1"))
+        Path("short.yaml").write_text(RECIPE.replace("output: run", "output: short").replace(
+            "64, eval_steps: 1000", "8, eval_steps: 10, early_stopping_forgetting: 0.1"))
         output, _ = attune("train", "short.yaml")
         self.assertIn("stopped   early: that is more than eval.early_stopping_forgetting\n", output)
         run = json.loads(Path("short/run.json").read_text())
