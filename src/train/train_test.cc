@@ -238,6 +238,7 @@ TEST(Train, AnEarlyStopIsTheSameAfterAResume) {
 // The best of the measurements within the budget is what the run ends with.
 TEST(Train, StopsWhenTooMuchIsForgotten) {
   Recipe recipe = small_recipe();
+  recipe.train.num_train_epochs = 8;
   recipe.eval.eval_steps = 5;
   recipe.eval.early_stopping_forgetting = 0.25;
   recipe.save.save_steps = 0;
