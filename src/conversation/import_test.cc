@@ -291,16 +291,5 @@ TEST_F(ImportTest, OutputFolder) {
   EXPECT_THAT(error_of(bad), testing::StartsWith("[/proc/"));
 }
 
-TEST_F(ImportTest, EightyThousandMessagesAreQuick) {
-  std::string text;
-  for (int i = 0; i < 80000; ++i) {
-    text += fmt::format("2023. {:02}. {:02}. {}:{:02} - {}: ez a {}. üzenet, őszintén 😂\n", i / 8000 + 1,
-                        i / 320 % 25 + 1, i / 20 % 16 + 8, i % 20, i % 3 == 0 ? "Gergő" : "Nagy Kata", i);
-  }
-  const ImportLedger ledger = import_chats(options({write("big.txt", text)}));
-  EXPECT_EQ(ledger.messages, 80000u);
-  EXPECT_EQ(ledger.lines, 80000u);
-}
-
 }  // namespace
 }  // namespace attune

@@ -59,9 +59,9 @@ bool is_closing(char32_t c) {
 }
 bool is_group_space(char32_t c) { return c == ' ' || c == 0xA0 || c == 0x202F || c == 0x2009; }
 
-class Reader {
+class WordReader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  explicit WordReader(std::string_view text) : text_(text) {}
 
   std::vector<Word> read() {
     while (at_ < text_.size()) {
@@ -162,7 +162,7 @@ bool is_end(std::string_view text, std::size_t stop, std::size_t next) {
 
 }  // namespace
 
-std::vector<Word> words_of(std::string_view text) { return Reader(text).read(); }
+std::vector<Word> words_of(std::string_view text) { return WordReader(text).read(); }
 
 std::vector<std::string_view> sentences_of(std::string_view text) {
   std::vector<std::string_view> sentences;

@@ -111,6 +111,15 @@ class Import(unittest.TestCase):
         os.rename("cut.json", "two/result.json")
         self.refused("[two/result.json] a file of another type (telegram) beside chat.txt (whatsapp)", "two", "--me", "Kati")
 
+    def test_eighty_thousand_messages(self):
+        with open("big.txt", "w") as file:
+            for i in range(80_000):
+                file.write(f"2023. {i // 8000 + 1:02}. {i // 320 % 25 + 1:02}. {i // 20 % 16 + 8}:{i % 20:02} - "
+                           f"{'Kati' if i % 3 else 'Gergő'}: ez a {i}. üzenet, őszintén 😂\n")
+        ledger, rows = self.run_import("big.txt", "--me", "Kati")
+        self.assertEqual((ledger["lines"], ledger["messages"]), (80_000, 80_000))
+        self.assertGreater(len(rows), 1_000)
+
     def test_a_line_of_a_gigabyte(self):
         with open("long.txt", "wb") as file:  # a sparse file: zeros are characters too
             file.write(b"31/12/2023, 21:41 - Kati: a\n31/12/2023, 21:42 - Kati: ")
