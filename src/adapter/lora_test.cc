@@ -10,7 +10,7 @@
 
 #include "adapter/pattern.h"
 #include "adapter/peft_config.h"
-#include "base/error.h"
+#include "base/error_of.h"
 #include "format/safetensors.h"
 
 namespace attune {
@@ -26,16 +26,6 @@ struct Scratch {
   }
   ~Scratch() { fs::remove_all(path); }
 };
-
-template <typename Function>
-std::string message_of(const Function& function) {
-  try {
-    function();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 ModelConfig golden_config(const char* name = "llama2") { return load_model_config(kGolden / name / "model"); }
 
@@ -53,39 +43,39 @@ TEST(Targets, FollowPeftsRules) {
   EXPECT_EQ(paths({.target_modules = List{"mlp.up_proj"}}).size(), 2u);
   EXPECT_EQ(paths({.target_modules = R"(.*\.0\.self_attn\.(q|k)_proj)"}),
             (List{"model.layers.0.self_attn.q_proj", "model.layers.0.self_attn.k_proj"}));
-  EXPECT_EQ(message_of([] { paths({.target_modules = "q_proj"}); }),  // a string matches whole paths
+  EXPECT_EQ(error_of([] { paths({.target_modules = "q_proj"}); }),  // a string matches whole paths
             "[lora] target_modules matches no linear layer; names are q_proj, k_proj, v_proj, o_proj, gate_proj, "
             "up_proj, down_proj");
-  EXPECT_EQ(message_of([] { paths({.target_modules = List{"q_prj"}}); }),
+  EXPECT_EQ(error_of([] { paths({.target_modules = List{"q_prj"}}); }),
             "[lora] target_modules matches no linear layer; names are q_proj, k_proj, v_proj, o_proj, gate_proj, "
             "up_proj, down_proj; did you mean q_proj?");
-  EXPECT_EQ(message_of([] { paths({.target_modules = List{"proj"}}); }).find("[lora] target_modules matches no"), 0u)
+  EXPECT_EQ(error_of([] { paths({.target_modules = List{"proj"}}); }).find("[lora] target_modules matches no"), 0u)
       << "suffixes end at a dot";
 }
 
 TEST(Targets, RefuseHeadEmbeddingAndSenselessNumbers) {
   using List = std::vector<std::string>;
-  EXPECT_EQ(message_of([] {
+  EXPECT_EQ(error_of([] {
               paths({.target_modules = List{"q_proj", "lm_head"}});
             }),
             "[lora] target_modules matches lm_head; only the linear layers inside the blocks can be adapted");
-  EXPECT_EQ(message_of([] { paths({.target_modules = ".*"}); }),
+  EXPECT_EQ(error_of([] { paths({.target_modules = ".*"}); }),
             "[lora] target_modules matches lm_head; only the linear layers inside the blocks can be adapted");
-  EXPECT_EQ(message_of([] { paths({.target_modules = List{"embed_tokens"}}); }),
+  EXPECT_EQ(error_of([] { paths({.target_modules = List{"embed_tokens"}}); }),
             "[lora] target_modules matches model.embed_tokens; only the linear layers inside the blocks can "
             "be adapted");
-  EXPECT_EQ(message_of([] { paths({.r = 0}); }),
+  EXPECT_EQ(error_of([] { paths({.r = 0}); }),
             "[lora] r of model.layers.0.self_attn.q_proj: expected an integer from 1 to 65536, got 0");
-  EXPECT_EQ(message_of([] { paths({.lora_dropout = 1.0}); }),
+  EXPECT_EQ(error_of([] { paths({.lora_dropout = 1.0}); }),
             "[lora] lora_dropout: expected a number from 0 to below 1, got 1");
-  EXPECT_EQ(message_of([] { paths({.target_modules = "(q"}); }),
+  EXPECT_EQ(error_of([] { paths({.target_modules = "(q"}); }),
             "[lora: target_modules] regular expression \"(q\" is wrong at character 2: missing closing "
             "parenthesis");
 }
 
 TEST(Targets, HostileExpressionsEndInTime) {
   const std::string path = std::string(400, 'a') + "cb";
-  EXPECT_EQ(message_of([&] { Pattern("(a|aa)+b", "here").matches(path); }),
+  EXPECT_EQ(error_of([&] { Pattern("(a|aa)+b", "here").matches(path); }),
             "[here] regular expression \"(a|aa)+b\" takes too long to match; simplify it");
 }
 
@@ -174,7 +164,7 @@ TEST(Adapter, FreshValuesFollowPeft) {
   EXPECT_TRUE(one.parameters()[0].gradient.empty());
   EXPECT_EQ(std::memcmp(a.data, two.parameters()[0].value.data, a.bytes()), 0);
   EXPECT_NE(std::memcmp(a.data, other.parameters()[0].value.data, a.bytes()), 0);
-  EXPECT_EQ(message_of([&] { Adapter::create(model, {.init_lora_weights = "pissa"}, 5, true); }),
+  EXPECT_EQ(error_of([&] { Adapter::create(model, {.init_lora_weights = "pissa"}, 5, true); }),
             "[lora] init_lora_weights: expected true or gaussian, got pissa");
 }
 
@@ -195,7 +185,7 @@ TEST(Adapter, AttachesAndDetaches) {
 }
 
 std::string load_error(const char* model_name, const fs::path& folder) {
-  return message_of([&] {
+  return error_of([&] {
     Model model = load_model(kGolden / model_name / "model", Quantization::kNone);
     Adapter::load(model, folder, false);
   });
@@ -232,7 +222,7 @@ TEST(BadAdapter, OptionsThatChangeTheResultAreRefused) {
   const auto error = [&](const char* key, const Json& value) {
     Json config = plain;
     config[key] = value;
-    return message_of([&] { lora_config_from_json(config, "adapter_config.json"); });
+    return error_of([&] { lora_config_from_json(config, "adapter_config.json"); });
   };
   for (const auto& [key, value] : std::vector<std::pair<const char*, Json>>{{"use_dora", true},
                                                                             {"modules_to_save", {"lm_head"}},

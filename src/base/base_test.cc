@@ -8,7 +8,7 @@
 
 #include "base/base64.h"
 #include "base/digest.h"
-#include "base/error.h"
+#include "base/error_of.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/nearest.h"
@@ -18,15 +18,6 @@
 
 namespace attune {
 namespace {
-
-std::string message_of(const auto& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 struct TemporaryFolder {
   fs::path path = fs::temp_directory_path() / fmt::format("attune_base_test_{}", ::getpid());
@@ -44,7 +35,7 @@ TEST(File, WriteIsAtomicAndLeavesNothingBehindWhenItFails) {
   }
   EXPECT_EQ(read_file(file), "one");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()), 1);
-  EXPECT_EQ(message_of([&] { write_file_atomic(folder.path / "no" / "a.txt", "x"); }),
+  EXPECT_EQ(error_of([&] { write_file_atomic(folder.path / "no" / "a.txt", "x"); }),
             fmt::format("[{}/no/a.txt] cannot be written: No such file or directory; the previous contents are "
                         "unchanged",
                         folder.path.string()));
@@ -54,8 +45,8 @@ TEST(File, FullDiskIsOneClearLine) {
   // /dev/full accepts open and refuses every write; a link makes it the temporary file's neighbour is not possible,
   // so the limit on file size plays the full disk.
   const TemporaryFolder folder;
-  EXPECT_EQ(message_of([] { read_file("/nonexistent/x"); }), "[/nonexistent/x] no such file; check the path");
-  EXPECT_EQ(message_of([&] { read_file(folder.path); }),
+  EXPECT_EQ(error_of([] { read_file("/nonexistent/x"); }), "[/nonexistent/x] no such file; check the path");
+  EXPECT_EQ(error_of([&] { read_file(folder.path); }),
             fmt::format("[{}] is a folder, expected a file", folder.path.string()));
 }
 
@@ -71,7 +62,7 @@ TEST(File, FolderAppearsWholeOrNotAtAll) {
   write_file_atomic(kept.temporary() / "x", "1");
   kept.commit();
   EXPECT_EQ(read_file(target / "x"), "1");
-  EXPECT_EQ(message_of([&] { AtomicFolder again(target); }),
+  EXPECT_EQ(error_of([&] { AtomicFolder again(target); }),
             fmt::format("[{}] already exists; choose another name or remove it", target.string()));
 }
 
@@ -87,17 +78,17 @@ TEST(File, MappingSeesTheBytes) {
 }
 
 TEST(Json, RefusesWhatIsNotStrict) {
-  EXPECT_EQ(message_of([] { parse_json("{\"a\":1,\"a\":2}", "f"); }), "[f] JSON key \"a\" appears twice in one object");
-  EXPECT_EQ(message_of([] { parse_json("{\"a\":", "f"); }), "[f] not valid JSON near byte 6");
-  EXPECT_EQ(message_of([] { parse_json(std::string(1000, '['), "f"); }), "[f] JSON is nested deeper than 256");
+  EXPECT_EQ(error_of([] { parse_json("{\"a\":1,\"a\":2}", "f"); }), "[f] JSON key \"a\" appears twice in one object");
+  EXPECT_EQ(error_of([] { parse_json("{\"a\":", "f"); }), "[f] not valid JSON near byte 6");
+  EXPECT_EQ(error_of([] { parse_json(std::string(1000, '['), "f"); }), "[f] JSON is nested deeper than 256");
   const Json object = parse_json(R"({"n": 3, "s": "x", "z": null, "big": 18446744073709551615})", "f");
   EXPECT_EQ(json_require<std::int64_t>(object, "n", "f"), 3);
   EXPECT_EQ(json_get<std::string>(object, "z", "f"), std::nullopt);
-  EXPECT_EQ(message_of([&] { json_require<std::int64_t>(object, "s", "f"); }),
+  EXPECT_EQ(error_of([&] { json_require<std::int64_t>(object, "s", "f"); }),
             "[f] key \"s\": expected an integer, got string");
-  EXPECT_EQ(message_of([&] { json_require<std::int64_t>(object, "big", "f"); }),
+  EXPECT_EQ(error_of([&] { json_require<std::int64_t>(object, "big", "f"); }),
             "[f] key \"big\": expected an integer, got an integer");
-  EXPECT_EQ(message_of([&] { json_require<bool>(object, "absent", "f"); }), "[f] key \"absent\" is missing");
+  EXPECT_EQ(error_of([&] { json_require<bool>(object, "absent", "f"); }), "[f] key \"absent\" is missing");
 }
 
 // Known answers of the reference implementation (Random123 1.09, kat_vectors, philox4x32 10).

@@ -3,20 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/error_of.h"
+
 namespace attune {
 namespace {
 
 const std::string kCommit(40, 'a'), kOid(64, 'b');
-
-template <typename Action>
-std::string refusal(const Action& action) {
-  try {
-    action();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "nothing was thrown";
-}
 
 TEST(Answers, RepoInfo) {
   const RepoInfo info =
@@ -25,8 +17,8 @@ TEST(Answers, RepoInfo) {
   EXPECT_TRUE(info.is_private);
   EXPECT_TRUE(info.gated);
   EXPECT_FALSE(read_repo_info(R"({"sha":null,"gated":false})", "w").gated);
-  EXPECT_EQ(refusal([] { read_repo_info(R"({"sha":"../../etc"})", "w"); }), "[w] key \"sha\": expected a commit");
-  EXPECT_EQ(refusal([] { read_repo_info("<html>", "w"); }), "[w] not valid JSON near byte 1");
+  EXPECT_EQ(error_of([] { read_repo_info(R"({"sha":"../../etc"})", "w"); }), "[w] key \"sha\": expected a commit");
+  EXPECT_EQ(error_of([] { read_repo_info("<html>", "w"); }), "[w] not valid JSON near byte 1");
 }
 
 TEST(Answers, TreeTakesTheSizeOfTheLargeFileNotOfItsPointer) {
@@ -48,7 +40,8 @@ TEST(Answers, APathThatLeavesTheFolderIsRefused) {
   for (const char* const path :
        {"../x", "/etc/passwd", "a/../../b", ".git/config", "a//b", "a/./b", "a\\\\b", "", "a/"}) {
     const std::string page = fmt::format(R"([{{"type":"file","path":"{}","size":1,"oid":"{}"}}])", path, kCommit);
-    EXPECT_NE(refusal([&] { read_tree_page(page, "w"); }).find("no path that a repository may hold"), std::string::npos)
+    EXPECT_NE(error_of([&] { read_tree_page(page, "w"); }).find("no path that a repository may hold"),
+              std::string::npos)
         << path;
   }
 }
@@ -60,7 +53,7 @@ TEST(Answers, Preupload) {
   EXPECT_TRUE(answers.at("a").lfs);
   EXPECT_EQ(answers.at("a").remote_oid, "x");
   EXPECT_TRUE(answers.at("b").ignored);
-  EXPECT_EQ(refusal([] { read_preupload(R"({"files":[{"path":"a","uploadMode":"xet"}]})", "w"); }),
+  EXPECT_EQ(error_of([] { read_preupload(R"({"files":[{"path":"a","uploadMode":"xet"}]})", "w"); }),
             "[w] upload mode \"xet\" is not known");
 }
 
@@ -92,14 +85,14 @@ TEST(Answers, LfsPartsAreSortedAsNumbersAndMustAddUp) {
   for (const char* const wrong : {R"("chunk_size":10,"1":"a","2":"b")", R"("chunk_size":10,"1":"a","2":"b","4":"d")",
                                   R"("chunk_size":10,"1":"a","01":"b","2":"c")", R"("chunk_size":0,"1":"a")",
                                   R"("chunk_size":"ten","1":"a")", R"("chunk_size":1)"}) {
-    EXPECT_NE(refusal([&] { parts(wrong, 25); }), "nothing was thrown") << wrong;
+    EXPECT_NE(error_of([&] { parts(wrong, 25); }), "no error") << wrong;
   }
-  EXPECT_NE(refusal([&] { parts(R"("chunk_size":1,"1":"a")", std::uint64_t{1} << 60); }).find("too many"),
+  EXPECT_NE(error_of([&] { parts(R"("chunk_size":1,"1":"a")", std::uint64_t{1} << 60); }).find("too many"),
             std::string::npos);
 }
 
 TEST(Answers, LfsAboutAnotherFileIsRefused) {
-  EXPECT_NE(refusal([] {
+  EXPECT_NE(error_of([] {
               read_lfs_batch(R"({"objects":[{"oid":")" + kOid + R"(","size":1}]})", {}, "w");
             }).find("not asked for"),
             std::string::npos);
@@ -107,7 +100,7 @@ TEST(Answers, LfsAboutAnotherFileIsRefused) {
 
 TEST(Answers, CommitHistoryAndRefs) {
   EXPECT_EQ(read_commit(R"({"commitOid":")" + kCommit + R"(","commitUrl":"u"})", "w").oid, kCommit);
-  EXPECT_EQ(refusal([] { read_commit("{}", "w"); }), "[w] key \"commitOid\" is missing");
+  EXPECT_EQ(error_of([] { read_commit("{}", "w"); }), "[w] key \"commitOid\" is missing");
   EXPECT_EQ(read_history(R"([{"id":")" + kCommit + R"(","title":"t","message":"m"}])", "w")[0].message, "m");
   const Refs refs = read_refs(
       R"({"branches":[{"name":"main","ref":"refs/heads/main","targetCommit":")" + kCommit + R"("}],"tags":null})", "w");

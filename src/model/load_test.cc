@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "base/error_of.h"
 #include "format/safetensors.h"
 #include "model/tensors.h"
 #include "model/weights.h"
@@ -45,17 +46,8 @@ Json changed(const std::string& golden, const char* key, const Json& value) {
 }
 ModelConfig parse(const Json& config) { return model_config_from_json(config, "config.json"); }
 
-template <typename Function>
-std::string message_of(const Function& function) {
-  try {
-    function();
-  } catch (const UserError& error) {
-    return error.what();
-  }
-  return "no error";
-}
 std::string config_error(const Json& config) {
-  return message_of([&] { parse(config); });
+  return error_of([&] { parse(config); });
 }
 
 std::vector<float> all_values(const WeightMatrix& weight) {
@@ -277,7 +269,7 @@ TEST(LoadModel, FreshModelsAreDrawnFromTheSeed) {
 }
 
 std::string load_error(const fs::path& folder, Quantization quantization = Quantization::kNone) {
-  return message_of([&] { load_model(folder, quantization); });
+  return error_of([&] { load_model(folder, quantization); });
 }
 
 void edit_json(const fs::path& path, const std::function<void(Json&)>& edit) {
@@ -347,7 +339,7 @@ TEST(BadModel, OtherQuantizationMethodsAreRefused) {
   EXPECT_EQ(load_error(kGolden / "llama3/model_bnb_nf4", Quantization::kInt8),
             fmt::format("[{}] is stored as nf4; int8 needs the unquantized model",
                         (kGolden / "llama3/model_bnb_nf4").string()));
-  EXPECT_EQ(message_of([] { load_trainable_model(kGolden / "llama3/model_bnb_nf4"); }),
+  EXPECT_EQ(error_of([] { load_trainable_model(kGolden / "llama3/model_bnb_nf4"); }),
             fmt::format("[{}] is stored as nf4; training all weights needs the unquantized model",
                         (kGolden / "llama3/model_bnb_nf4").string()));
 }
