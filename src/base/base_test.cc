@@ -1,7 +1,11 @@
 // base/: files, JSON, random numbers, UTF-8, names.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -64,6 +68,36 @@ TEST(File, FolderAppearsWholeOrNotAtAll) {
   EXPECT_EQ(read_file(target / "x"), "1");
   EXPECT_EQ(error_of([&] { AtomicFolder again(target); }),
             fmt::format("[{}] already exists; choose another name or remove it", target.string()));
+}
+
+TEST(File, TheNextWriterRemovesWhatAKilledOneLeft) {
+  const TemporaryFolder folder;
+  const fs::path target = folder.path / "out";
+  const auto entries = [&] { return std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()); };
+  int alive[2];
+  ASSERT_EQ(::pipe(alive), 0);
+  const auto writer = [&](bool dies) {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    const AtomicFolder out(target);
+    AtomicFile file(folder.path / "a.txt");
+    file.write(std::string_view("half"));
+    if (::write(alive[1], "x", 1) == 1 && !dies) ::pause();
+    ::_exit(0);  // as a kill would: no destructor runs
+  };
+  const pid_t dead = writer(true), living = writer(false);
+  char started[2];
+  for (std::ptrdiff_t got = 0; got < 2;) got += std::max<std::ptrdiff_t>(0, ::read(alive[0], started, 1));
+  ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);
+  EXPECT_EQ(entries(), 4);
+  write_file_atomic(folder.path / "a.txt", "whole");
+  AtomicFolder out(target);
+  out.commit();
+  EXPECT_EQ(entries(), 4);  // what the living one writes, and the two finished ones
+  ::kill(living, SIGKILL);
+  ASSERT_EQ(::waitpid(living, nullptr, 0), living);
+  write_file_atomic(folder.path / "a.txt", "again");
+  EXPECT_EQ(entries(), 3);
 }
 
 TEST(File, MappingSeesTheBytes) {

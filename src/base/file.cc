@@ -1,12 +1,15 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <utility>
 
@@ -46,10 +49,34 @@ int open_for_reading(const fs::path& path) {
   return fd;
 }
 
-// A name beside `path` that no other process and no other thread of ours uses.
+// A name beside `path` that no other process and no other thread of ours uses: .NAME.PID.N.tmp
 fs::path temporary_name(const fs::path& path) {
   static std::atomic<unsigned> counter{0};
   return path.parent_path() / fmt::format(".{}.{}.{}.tmp", path.filename().string(), ::getpid(), counter++);
+}
+
+// Whether `name` is a temporary_name for `final_name` of a process that is not alive here.
+bool is_of_the_dead(std::string_view name, const std::string& final_name) {
+  const std::string begin = "." + final_name + ".";
+  if (!name.starts_with(begin) || !name.ends_with(".tmp")) return false;
+  name.remove_prefix(begin.size());
+  pid_t process = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), process);
+  if (error != std::errc() || process <= 0 || end == name.data() + name.size() || *end != '.') return false;
+  return ::kill(process, 0) != 0 && errno == ESRCH;
+}
+
+// Removes what a killed writer of `path` left beside it. A writer holds a lock on what it writes, so one that lives in
+// another container or on another machine of a shared disk keeps its own.
+void remove_leftovers(const fs::path& path) {
+  std::error_code error;
+  const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (!is_of_the_dead(entry.path().filename().string(), path.filename().string())) continue;
+    const Descriptor left(::open(entry.path().c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+    std::error_code ignored;
+    if (left.fd >= 0 && ::flock(left.fd, LOCK_EX | LOCK_NB) == 0) fs::remove_all(entry.path(), ignored);
+  }
 }
 
 }  // namespace
@@ -104,8 +131,10 @@ void sync_folder(const fs::path& path) {
 }
 
 AtomicFile::AtomicFile(fs::path path, unsigned mode) : path_(std::move(path)), temporary_(temporary_name(path_)) {
+  remove_leftovers(path_);
   fd_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd_ < 0) fail("cannot be written");
+  ::flock(fd_, LOCK_EX | LOCK_NB);  // for remove_leftovers; a file system without locks writes as well
   buffer_.reserve(kBufferBytes);
 }
 
@@ -162,11 +191,15 @@ AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   if (path_.filename().empty()) path_ = path_.parent_path();  // "out/" means "out"
   if (fs::exists(path_)) throw UserError("[{}] already exists; choose another name or remove it", path_.string());
   if (!path_.parent_path().empty()) create_folder(path_.parent_path());
+  remove_leftovers(path_);
   temporary_ = temporary_name(path_);
   create_folder(temporary_);
+  lock_ = ::open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (lock_ >= 0) ::flock(lock_, LOCK_EX | LOCK_NB);
 }
 
 AtomicFolder::~AtomicFolder() {
+  if (lock_ >= 0) ::close(lock_);
   std::error_code ignored;
   if (!committed_) fs::remove_all(temporary_, ignored);
 }

@@ -30,7 +30,8 @@ void create_folder(const fs::path& path);
 void sync_folder(const fs::path& path);
 
 // A file being written under a temporary name beside its final one. commit() makes it visible; without it the
-// destructor removes the temporary file. Not copyable; one thread at a time.
+// destructor removes the temporary file. What a killed process left of it under such a name, the next writer of the same
+// name removes. Not copyable; one thread at a time.
 class AtomicFile {
  public:
   explicit AtomicFile(fs::path path, unsigned mode = 0644);  // permissions, before the umask
@@ -52,7 +53,7 @@ class AtomicFile {
 };
 
 // A folder being written under a temporary name; commit() renames it to its final name, which must not exist.
-// Without commit() the destructor removes what was written.
+// Without commit() the destructor removes what was written; leftovers of the killed go as with AtomicFile.
 class AtomicFolder {
  public:
   explicit AtomicFolder(fs::path path);
@@ -65,6 +66,7 @@ class AtomicFolder {
 
  private:
   fs::path path_, temporary_;
+  int lock_ = -1;
   bool committed_ = false;
 };
 
