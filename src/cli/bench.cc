@@ -73,8 +73,8 @@ Json breakdown_of(const MeasuredStep& step) {
 }
 
 void run_bench(const BenchArguments& options) {
-  if (options.steps < 1 || options.tokens < 8 || options.rank < 1) {
-    throw UserError("[bench] expected --steps and --lora-r of 1 or more and --tokens of 8 or more");
+  if (options.steps < 0 || options.tokens < 8 || options.rank < 1) {
+    throw UserError("[bench] expected --steps of 0 or more, --lora-r of 1 or more and --tokens of 8 or more");
   }
   const ModelConfig config = shape_config(options.shape);
   const Recipe recipe = recipe_of(options);
@@ -107,7 +107,7 @@ void run_bench(const BenchArguments& options) {
   }
   const std::uint64_t measured_bytes = peak_resident_bytes();
   peak = std::max(peak, measure_gemm_peak(activation_type(recipe.compute)));  // a slow moment before must not flatter
-  steps.erase(steps.begin());
+  if (options.steps > 0) steps.erase(steps.begin());
   std::sort(steps.begin(), steps.end(),
             [](const auto& a, const auto& b) { return a.report.seconds < b.report.seconds; });
   const StepReport& median = steps[steps.size() / 2].report;
@@ -132,7 +132,7 @@ void run_bench(const BenchArguments& options) {
       "{}: {} tokens/s, SOL {:.1f}% of {:.0f} GFLOP/s ({:.3f} s a step of {} tokens, median of {})\n"
       "memory: {} planned, {} measured at the peak\n",
       options.shape, with_commas(std::llround(rate)), 100 * sol, peak / 1e9, median.seconds, median.tokens,
-      options.steps, format_bytes(static_cast<double>(planned_bytes)),
+      steps.size(), format_bytes(static_cast<double>(planned_bytes)),
       format_bytes(static_cast<double>(measured_bytes)));
   for (const auto& [family, seconds] : breakdown.items()) {
     fmt::print("  {:<18} {:7.3f} s {:5.1f}%\n", family, seconds.get<double>(),
@@ -153,7 +153,8 @@ void add_bench_command(CLI::App& app) {
   train->add_option("--quantization", options->quantization, "nf4, int8 or none")->capture_default_str();
   train->add_option("--compute", options->compute, "auto, f32, bf16 or int8")->capture_default_str();
   train->add_option("--lora-r", options->rank, "Rank of the adapter on all linears")->capture_default_str();
-  train->add_option("--steps", options->steps, "Steps measured, after one that is not")->capture_default_str();
+  train->add_option("--steps", options->steps, "Steps measured, after one that is not; 0: that one")
+      ->capture_default_str();
   train->add_option(
       "--memory", options->memory,
       "Budget, e.g. 5GB: the fastest schedule that fits, or exit with 2; without one nothing is recomputed");

@@ -1,6 +1,7 @@
 // The loops are those of gemm.cc; a block of 256 summands ends in f32, times the scales of its row and column.
 #include "ops/int8_gemm.h"
 
+#include <hwy/cache_control.h>
 #include <omp.h>
 
 #include <cstring>
@@ -46,6 +47,7 @@ HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, cons
   const F32 d;
   const hn::Rebind<std::int32_t, F32> d32;
   const std::int64_t width = lanes();
+  for (int r = 0; r < kRows && accumulate; ++r) hwy::Prefetch(c + r * c_row);
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
   const hn::Repartition<std::int16_t, F32> d16;
   hn::Vec<decltype(d32)> sums[kRows][kPanelVectors];
@@ -66,7 +68,7 @@ HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, cons
     a += kPanel;
     b += kPanelVectors * width;
   }
-  const auto value = [&](int r, int v) HWY_ATTR { return hn::ConvertTo(d, sums[r][v]); };
+  const auto to_f32 = [d](hn::Vec<decltype(d32)> sum) HWY_ATTR { return hn::ConvertTo(d, sum); };
 #else
   hn::Vec<F32> sums[kRows][kPanelVectors];
   for (int r = 0; r < kRows; ++r) {
@@ -87,13 +89,13 @@ HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, cons
     a += kPanel;
     b += kPanelVectors * width;
   }
-  const auto value = [&](int r, int v) HWY_ATTR { return sums[r][v]; };
+  const auto to_f32 = [](hn::Vec<F32> sum) HWY_ATTR { return sum; };
 #endif
   for (int r = 0; r < kRows; ++r) {
     for (int v = 0; v < kPanelVectors; ++v) {
       float* const to = c + r * c_row + v * width;
       const auto scale = hn::Mul(hn::Set(d, row_scales[r]), hn::LoadU(d, column_scales + v * width));
-      const auto product = hn::Mul(value(r, v), scale);
+      const auto product = hn::Mul(to_f32(sums[r][v]), scale);
       hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), product) : product, d, to);
     }
   }
