@@ -114,6 +114,9 @@ void run_bench(const BenchArguments& options) {
   const Json breakdown = breakdown_of(steps[steps.size() / 2]);
   const double rate = static_cast<double>(median.tokens) / median.seconds;
   const double sol = median.work / median.seconds / peak;
+  // What no step can beat: its products at the peak, and every weight read once forward and once backward.
+  const double bytes = 2.0 * static_cast<double>(planned.memory.weights + planned.memory.streamed);
+  const double floor_operations = median.work / peak, floor_bytes = bytes / measure_memory_bandwidth();
   const std::size_t planned_bytes = planned.memory.total();
   if (options.json) {
     const Json result = {{"shape", options.shape},
@@ -124,6 +127,7 @@ void run_bench(const BenchArguments& options) {
                          {"step_seconds", median.seconds},
                          {"planned_peak_bytes", planned_bytes},
                          {"measured_peak_bytes", measured_bytes},
+                         {"floor_seconds", {{"operations", floor_operations}, {"bytes", floor_bytes}}},
                          {"breakdown", breakdown}};
     fmt::print("{}\n", result.dump(2));
     return;
@@ -134,6 +138,7 @@ void run_bench(const BenchArguments& options) {
       options.shape, with_commas(std::llround(rate)), 100 * sol, peak / 1e9, median.seconds, median.tokens,
       steps.size(), format_bytes(static_cast<double>(planned_bytes)),
       format_bytes(static_cast<double>(measured_bytes)));
+  fmt::print("floors: {:.3f} s for the operations, {:.3f} s for the bytes\n", floor_operations, floor_bytes);
   for (const auto& [family, seconds] : breakdown.items()) {
     fmt::print("  {:<18} {:7.3f} s {:5.1f}%\n", family, seconds.get<double>(),
                100 * seconds.get<double>() / median.seconds);

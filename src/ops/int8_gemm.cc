@@ -91,7 +91,9 @@ HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, cons
   }
   const auto to_f32 = [](hn::Vec<F32> sum) HWY_ATTR { return sum; };
 #endif
+#pragma GCC unroll 6  // else the sums live in memory, and the loop above stores them again and again
   for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
     for (int v = 0; v < kPanelVectors; ++v) {
       float* const to = c + r * c_row + v * width;
       const auto scale = hn::Mul(hn::Set(d, row_scales[r]), hn::LoadU(d, column_scales + v * width));

@@ -7,27 +7,9 @@
 #include <cstring>
 #include <vector>
 
-#include "base/clock.h"
 #include "ops/matmul.h"
 
 namespace attune {
-namespace {
-
-// The best rate of `work` per call of `run`, repeated until `seconds` are over.
-template <typename F>
-double best_rate(double work, double seconds, F run) {
-  double best = 0;
-  const double end = seconds_now() + seconds;
-  do {
-    const double begun = seconds_now();
-    run();
-    best = std::max(best, work / (seconds_now() - begun));
-  } while (seconds_now() < end);
-  return best;
-}
-
-}  // namespace
-
 double measure_gemm_peak(DType type, double seconds) {
   double best = 0;
   for (const std::int64_t side : {std::int64_t{1024}, std::int64_t{2048}}) {

@@ -1,9 +1,25 @@
 // The machine's ceilings, measured in the process whose speed is judged by them.
 #pragma once
 
+#include <algorithm>
+
+#include "base/clock.h"
 #include "tensor/dtype.h"
 
 namespace attune {
+
+// `work` per second of a call of `run`: the best of those that begin within `seconds`, one at least.
+template <typename F>
+double best_rate(double work, double seconds, F run) {
+  double best = 0;
+  const double end = seconds_now() + seconds;
+  do {
+    const double begun = seconds_now();
+    run();
+    best = std::max(best, work / (seconds_now() - begun));
+  } while (seconds_now() < end);
+  return best;
+}
 
 // FLOP/s of large square products of `type` (f32 or bf16), by oneDNN and by our own: the best of several within about
 // `seconds`.

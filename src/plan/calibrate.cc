@@ -3,10 +3,8 @@
 #include <omp.h>
 
 #include <array>
-#include <chrono>
 #include <vector>
 
-#include "base/clock.h"
 #include "model/shapes.h"
 #include "ops/attention.h"
 #include "ops/peak.h"
@@ -18,20 +16,6 @@ namespace attune {
 namespace {
 
 constexpr double kSecondsEach = 0.2, kAssumedDisk = 1e9;
-
-// `work` per second of `run`, the best of the calls within kSecondsEach, after one that is not counted.
-template <typename F>
-double best_rate(double work, F run) {
-  run();
-  double best = 0;
-  const double end = seconds_now() + kSecondsEach;
-  do {
-    const double begun = seconds_now();
-    run();
-    best = std::max(best, work / (seconds_now() - begun));
-  } while (seconds_now() < end);
-  return best;
-}
 
 // Forward and backward of one sequence, in the FLOP that are necessary (4 and 8 a pair and column).
 double measure_attention(DType act) {
@@ -47,7 +31,7 @@ double measure_attention(DType act) {
   const std::array<std::int32_t, 2> starts = {0, kTokens};
   const AttentionParams params{0.125f, 0};
   const auto view = [&](BufferId id) { return arena.view(id); };
-  return best_rate(12.0 * kTokens * (kTokens + 1) / 2 * kHeads * kSize, [&] {
+  return best_rate(12.0 * kTokens * (kTokens + 1) / 2 * kHeads * kSize, kSecondsEach, [&] {
     attention_forward(view(out), view(log_sum_exp), view(q), view(k), view(v), starts, params);
     attention_backward(view(dq), view(dk), view(dv), view(dout), view(q), view(k), view(v), view(out),
                        view(log_sum_exp), view(delta), starts, params);
@@ -67,7 +51,7 @@ double measure_decode(DType act, Quantization quantization) {
   const Arena arena(plan);
   const TensorView decoded = arena.view(tile);
   constexpr std::int64_t kRows = 8;
-  return best_rate(static_cast<double>(weight.rows * weight.columns), [&] {
+  return best_rate(static_cast<double>(weight.rows * weight.columns), kSecondsEach, [&] {
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < weight.rows; row += kRows)
       decode_rows(decoded.slice_rows(row, kRows), weight, row);

@@ -1,9 +1,12 @@
 // The engine against torch, transformers and PEFT: logits, gradients and ten AdamW steps of one tiny model of each
 // family. What each tensor is and how it was made: README.md beside this file.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <numeric>
 
 #include "adapter/lora.h"
@@ -91,6 +94,20 @@ std::vector<float> logits_of(const Model& model, Tokens& tokens) {
   return logits;
 }
 
+// Notes the worst value of a test beside the bar it met: --gtest_output=json:FILE tells them all.
+void record_worst(const std::string& what, double value) {
+  static std::string test;
+  static std::map<std::string, double> worst;
+  const testing::TestInfo* const info = testing::UnitTest::GetInstance()->current_test_info();
+  if (const std::string name = fmt::format("{}.{}", info->test_suite_name(), info->name()); name != test) {
+    test = name;
+    worst.clear();
+  }
+  double& most = worst[what];
+  most = std::max(most, value);
+  testing::Test::RecordProperty(what, fmt::format("{:.1e}", most));
+}
+
 double largest_relative_difference(const std::vector<float>& got, const std::vector<float>& expected) {
   EXPECT_EQ(got.size(), expected.size());
   double difference = 0, scale = 0;
@@ -98,6 +115,7 @@ double largest_relative_difference(const std::vector<float>& got, const std::vec
     difference = std::max(difference, std::abs(static_cast<double>(got[i]) - expected[i]));
     scale = std::max(scale, std::abs(static_cast<double>(expected[i])));
   }
+  record_worst("logits_relative_difference", difference / scale);
   return difference / scale;
 }
 
@@ -113,6 +131,7 @@ void expect_gradient(const std::string& name, TensorView got, const SafetensorsF
     norm_expected += static_cast<double>(expected[i]) * expected[i];
   }
   const double cosine = dot / std::sqrt(norm_got * norm_expected);
+  record_worst("gradient_one_minus_cosine", 1 - cosine);
   EXPECT_GE(cosine, 0.9999) << name;
   EXPECT_NEAR(std::sqrt(norm_got / norm_expected), 1.0, 1e-3) << name;
 }
@@ -155,8 +174,10 @@ Trained ten_steps(const Model& model, const Adapter* adapter, Tokens& tokens, DT
 void expect_losses(const Trained& got, const SafetensorsFile& golden, const std::string& name, double tolerance) {
   const auto expected = values<float>(golden, name);
   ASSERT_EQ(expected.size(), got.losses.size());
-  for (std::size_t i = 0; i < expected.size(); ++i)
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    record_worst("loss_difference", std::abs(got.losses[i] - static_cast<double>(expected[i])));
     EXPECT_NEAR(got.losses[i], expected[i], tolerance) << name << " step " << i + 1;
+  }
 }
 
 class Golden : public testing::TestWithParam<std::string> {
