@@ -39,6 +39,21 @@ namespace {
 
 constexpr float kLargestFixed = 16383.0f;  // 8 products of two such numbers stay below 2^31
 
+// NF4's values as such numbers, byte by byte: low[code] + 256 * high[code].
+struct FixedTable {
+  std::uint8_t low[16], high[16];
+};
+constexpr FixedTable fixed_table() {
+  FixedTable table{};
+  for (std::size_t i = 0; i < 16; ++i) {
+    const float value = kNf4Values[i] * kLargestFixed;
+    const auto fixed = static_cast<std::uint16_t>(static_cast<std::int16_t>(value + (value < 0 ? -0.5f : 0.5f)));
+    table.low[i] = static_cast<std::uint8_t>(fixed & 255), table.high[i] = static_cast<std::uint8_t>(fixed >> 8);
+  }
+  return table;
+}
+constexpr FixedTable kFixedNf4 = fixed_table();
+
 #if HWY_TARGET != HWY_SCALAR
 using Codes = hn::CappedTag<std::uint8_t, 32>;
 #endif
@@ -80,20 +95,15 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
   const hn::Repartition<std::int32_t, Codes> d32;
   const hn::Repartition<float, Codes> d;
   const auto lanes8 = static_cast<std::int64_t>(hn::Lanes(d8)), lanes16 = lanes8 / 2;
-  alignas(16) std::uint8_t low_bytes[16], high_bytes[16];
-  for (int i = 0; i < 16; ++i) {
-    const auto value = static_cast<std::uint16_t>(std::lrint(kNf4Values[static_cast<std::size_t>(i)] * kLargestFixed));
-    low_bytes[i] = static_cast<std::uint8_t>(value & 255), high_bytes[i] = static_cast<std::uint8_t>(value >> 8);
-  }
-  const auto low_table = hn::LoadDup128(d8, low_bytes), high_table = hn::LoadDup128(d8, high_bytes);
+  const auto low_table = hn::LoadDup128(d8, kFixedNf4.low), high_table = hn::LoadDup128(d8, kFixedNf4.high);
   const auto nibble = hn::Set(d8, 15);
   const std::int64_t blocks = weight.columns / kNf4Block, first_block = row * blocks;
   const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + first_block * (kNf4Block / 2);
-  float scales[kScales];
+  float scales[kScales], scales_of[kVectors][kScales];  // of the weight's blocks; times those of each vector's
   hn::Vec<decltype(d)> even[kVectors], odd[kVectors];
   for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
-  // Adds block b to the totals.
-  const auto add_block = [&](std::int64_t b, float scale, hn::Vec<decltype(d)>* totals) HWY_ATTR {
+  // Adds block b, the i-th of its group, to the totals.
+  const auto add_block = [&](std::int64_t b, std::int64_t i, hn::Vec<decltype(d)>* totals) HWY_ATTR {
     hn::Vec<decltype(d32)> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
     for (std::int64_t at = 0; at < kNf4Block / 2; at += lanes8) {
@@ -117,18 +127,21 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
     for (int v = 0; v < kVectors; ++v) {
       auto sum = hn::ConvertTo(d, sums[v]);
       if (lanes8 != 32) sum = hn::Add(sum, hn::ConvertTo(d, carries[v]));  // at 32 the multiply adds pairs itself
-      totals[v] = hn::MulAdd(sum, hn::Set(d, scale * x[v].scales[b]), totals[v]);
+      totals[v] = hn::MulAdd(sum, hn::Set(d, scales_of[v][i]), totals[v]);
     }
   };
   for (std::int64_t group = 0; group < blocks; group += kScales) {
     const std::int64_t count = std::min(kScales, blocks - group);
     nf4_scales(scales, weight, first_block + group, count);
-    std::int64_t b = 0;
-    for (; b + 2 <= count; b += 2) {
-      add_block(group + b, scales[b], even);
-      add_block(group + b + 1, scales[b + 1], odd);
+    for (int v = 0; v < kVectors; ++v) {
+      for (std::int64_t i = 0; i < count; ++i) scales_of[v][i] = scales[i] * x[v].scales[group + i];
     }
-    if (b < count) add_block(group + b, scales[b], even);
+    std::int64_t i = 0;
+    for (; i + 2 <= count; i += 2) {
+      add_block(group + i, i, even);
+      add_block(group + i + 1, i + 1, odd);
+    }
+    if (i < count) add_block(group + i, i, even);
   }
   for (int v = 0; v < kVectors; ++v) {
     products[v] = hn::GetLane(hn::SumOfLanes(d, hn::Add(even[v], odd[v]))) / kLargestFixed;
