@@ -1,4 +1,4 @@
-// The loops are those of gemm.cc; a block of 256 summands ends in f32, times the scales of its row and column.
+// The loops are those of gemm.cc; a block of 512 summands ends in f32, times the scales of its row and column.
 #include "ops/int8_gemm.h"
 
 #include <hwy/cache_control.h>
@@ -39,7 +39,7 @@ namespace HWY_NAMESPACE {
 namespace {
 
 // Sums of products of pairs. Where no instruction adds neighbouring products in place, the codes are multiplied in f32,
-// in which sums of 256 products of two 8-bit codes are exact too.
+// in which sums of 512 products of two 8-bit codes are exact too.
 template <int kRows>
 HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, const std::int32_t* HWY_RESTRICT a,
                                  const std::int32_t* HWY_RESTRICT b, std::int64_t pairs, const float* row_scales,
@@ -130,10 +130,10 @@ struct CodeBuffers {
 };
 
 CodeBuffers code_buffers(std::int64_t right_columns, std::int64_t width) {
-  constexpr std::int64_t kPairs = kBlockLength / 2;
+  constexpr std::int64_t kPairs = kCodeLength / 2;
   const std::int64_t left = kLeftRows * kPairs, right = right_columns * kPairs;
-  const std::int64_t codes = std::max(width * (kBlockLength + 2), 2 * right_columns) / 2 + 16;
-  const std::int64_t floats = std::max(right_columns, kBlockLength) + 16;
+  const std::int64_t codes = std::max(width * (kCodeLength + 2), 2 * right_columns) / 2 + 16;
+  const std::int64_t floats = std::max(right_columns, kCodeLength) + 16;
   float* at = thread_scratch(static_cast<std::size_t>(left + right + kLeftRows + right_columns + floats + codes + 16));
   CodeBuffers buffers;
   buffers.left = reinterpret_cast<std::int32_t*>(at);
@@ -178,8 +178,8 @@ void int8_part(const Int8Part& p) {
   const std::int64_t row_step = even_rows(p.row_end - p.row_begin, kLeftRows, kPanel);
   for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
     const std::int64_t rows = std::min(row_step, p.row_end - row);
-    for (std::int64_t begin = 0; begin < length; begin += kBlockLength) {
-      const std::int64_t count = std::min(kBlockLength, length - begin), pairs = (count + 1) / 2;
+    for (std::int64_t begin = 0; begin < length; begin += kCodeLength) {
+      const std::int64_t count = std::min(kCodeLength, length - begin), pairs = (count + 1) / 2;
       pack_left_codes(buffers.left, buffers.row_scales, p.a.as<float>() + row * length, length,
                       p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
       for (std::int64_t column = p.column_begin; column < p.column_end; column += right_columns) {

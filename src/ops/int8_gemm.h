@@ -1,4 +1,4 @@
-// Linear layers in 8-bit integers: activations rounded with one scale for each row and 256 summands, weights with one for
+// Linear layers in 8-bit integers: activations rounded with one scale for each row and 512 summands, weights with one for
 // each output row; sums exact in i32, added up in f32. For processors without 8-bit dot products the codes are widened to
 // 16 bits, pairs of which AVX2 multiplies and adds in one instruction.
 #pragma once

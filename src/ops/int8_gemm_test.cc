@@ -7,7 +7,7 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kBlock = 256;  // summands that share a scale
+constexpr std::int64_t kBlock = 512;  // summands that share a scale
 
 // sum over l of round(a factor) round(w / scale), block by block, with every scale in f32 as the kernel has it.
 Doubles rounded_product(const Doubles& a, const TestWeight& weight, const std::vector<float>& scales, bool forward,
@@ -60,6 +60,7 @@ TEST(Int8Gemm, EqualsTheSameRoundingsInPlainLoops) {
                                                   {13, 64, 256},
                                                   {100, 80, 320},
                                                   {6, 200, 600},
+                                                  {5, 1100, 90},
                                                   {1025, 16, 64}}) {
       for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8, WeightFormat::kBF16}) {
         SCOPED_TRACE(::testing::Message() << tokens << " " << outputs << " " << inputs << " " << name_of(format));

@@ -21,6 +21,7 @@ namespace attune {
 namespace HWY_NAMESPACE {
 
 constexpr float kInt8Levels = 127.0f;
+constexpr std::int64_t kCodeLength = 512;  // summands of one block: a panel of b fills half of L1
 
 // to[i] = values[i] * factor rounded to nearest even; values in reach of i16.
 HWY_INLINE void round_codes(std::int16_t* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor,
@@ -99,7 +100,7 @@ HWY_INLINE void pack_left_codes(std::int32_t* HWY_RESTRICT to, float* scales, co
                                 float* HWY_RESTRICT floats) {
   const F32 d;
   const std::int64_t pairs = (count + 1) / 2;
-  alignas(64) std::int16_t codes[kBlockLength + 2] = {};
+  alignas(64) std::int16_t codes[kCodeLength + 2] = {};
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* from = a + r * stride + begin;
     if (factors != nullptr) {
@@ -128,13 +129,13 @@ HWY_INLINE void pack_left_codes(std::int32_t* HWY_RESTRICT to, float* scales, co
 }
 
 // Panels of panel_columns() columns: to[(panel * pairs + pair) * width + n]. `codes` is scratch for panel_columns() rows
-// of kBlockLength + 2, or for two rows of `columns` rounded up to panels.
+// of kCodeLength + 2, or for two rows of `columns` rounded up to panels.
 HWY_INLINE void pack_right_codes(std::int32_t* HWY_RESTRICT to, const WeightMatrix& weight, const float* scales,
                                  bool transposed, std::int64_t begin, std::int64_t count, std::int64_t columns_begin,
                                  std::int64_t columns, std::int16_t* HWY_RESTRICT codes, float* HWY_RESTRICT floats) {
   const std::int64_t width = panel_columns(), pairs = (count + 1) / 2;
   if (transposed) {
-    constexpr std::int64_t kRow = kBlockLength + 2;
+    constexpr std::int64_t kRow = kCodeLength + 2;
     const std::int64_t square = static_cast<std::int64_t>(hn::Lanes(Eight()));
     for (std::int64_t n = 0; n < columns; n += width) {
       for (std::int64_t c = 0; c < width; ++c) {
