@@ -10,7 +10,6 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 
 #include "ops/gemm_pack-inl.h"
@@ -22,32 +21,6 @@ namespace HWY_NAMESPACE {
 
 constexpr float kInt8Levels = 127.0f;
 constexpr std::int64_t kCodeLength = 512;  // summands of one block: a panel of b fills half of L1
-
-// to[i] = values[i] * factor rounded to nearest even; values in reach of i16.
-HWY_INLINE void round_codes(std::int16_t* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor,
-                            std::int64_t count) {
-#if HWY_TARGET == HWY_SCALAR
-  for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<std::int16_t>(std::lrint(values[i] * factor));
-#else
-  const F32 d;
-  const hn::Rebind<std::int16_t, F32> d16;
-  std::int64_t i = 0;
-  for (; i + lanes() <= count; i += lanes()) {
-    hn::StoreU(hn::DemoteTo(d16, hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)))), d16, to + i);
-  }
-  for (; i < count; ++i) to[i] = static_cast<std::int16_t>(std::lrint(values[i] * factor));
-#endif
-}
-
-HWY_INLINE float largest_magnitude(const float* values, std::int64_t count) {
-  const F32 d;
-  auto most = hn::Zero(d);
-  std::int64_t i = 0;
-  for (; i + lanes() <= count; i += lanes()) most = hn::Max(most, hn::Abs(hn::LoadU(d, values + i)));
-  float result = hn::GetLane(hn::MaxOfLanes(d, most));
-  for (; i < count; ++i) result = std::max(result, std::abs(values[i]));
-  return result;
-}
 
 // Codes of stored elements [column, column + count) of a row, for the row's scale. `floats` is scratch for `count`.
 HWY_INLINE void read_codes(std::int16_t* HWY_RESTRICT to, const WeightMatrix& weight, float scale, std::int64_t row,

@@ -4,7 +4,7 @@
 #include "ops/matvec.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <span>
 #include <vector>
 
@@ -58,37 +58,43 @@ constexpr FixedTable kFixedNf4 = fixed_table();
 using Codes = hn::CappedTag<std::uint8_t, 32>;
 #endif
 
-// Where element i of a block stands in `fixed`: in order for int8; for NF4 in the order in which the byte lookups give
-// the codes: high nibbles of the lower halves of 16-byte groups, of the upper halves, then the low nibbles.
-std::int64_t nf4_place(std::int64_t i) {
+// The elements of a block in the order of `fixed`: in order for int8; for NF4 as the byte lookups give the codes: high
+// nibbles of the lower halves of 16-byte groups, of the upper halves, then the low nibbles.
+std::array<std::uint8_t, kNf4Block> nf4_order() {
+  std::array<std::uint8_t, kNf4Block> order{};
+  for (std::int64_t i = 0; i < kNf4Block; ++i) {
 #if HWY_TARGET == HWY_SCALAR
-  return i;
+    const std::int64_t place = i;
 #else
-  const auto bytes = static_cast<std::int64_t>(hn::Lanes(Codes())), groups = bytes / 16;
-  const std::int64_t byte = i / 2, chunk = byte / bytes, group = byte % bytes / 16, in_group = byte % 16;
-  const std::int64_t vector = (i % 2) * 2 + in_group / 8;
-  return chunk * 2 * bytes + (vector * groups + group) * 8 + in_group % 8;
+    const auto bytes = static_cast<std::int64_t>(hn::Lanes(Codes())), groups = bytes / 16;
+    const std::int64_t byte = i / 2, chunk = byte / bytes, group = byte % bytes / 16, in_group = byte % 16;
+    const std::int64_t vector = (i % 2) * 2 + in_group / 8;
+    const std::int64_t place = chunk * 2 * bytes + (vector * groups + group) * 8 + in_group % 8;
 #endif
+    order[static_cast<std::size_t>(place)] = static_cast<std::uint8_t>(i);
+  }
+  return order;
 }
 
 void prepare_vector(const FixedVector& x, bool nf4) {
+  static const std::array<std::uint8_t, kNf4Block> order = nf4_order();
+  alignas(64) std::int16_t fixed[kNf4Block];
   for (std::int64_t begin = 0; begin < x.count; begin += kNf4Block) {
     const std::int64_t count = std::min(kNf4Block, x.count - begin);
-    float largest = 0.0f;
-    for (std::int64_t i = 0; i < count; ++i) largest = std::max(largest, std::abs(x.values[begin + i]));
-    const float factor = largest > 0.0f ? kLargestFixed / largest : 0.0f;
-    for (std::int64_t i = 0; i < kNf4Block; ++i) {
-      const float value = i < count ? x.values[begin + i] * factor : 0.0f;
-      x.fixed[begin + (nf4 ? nf4_place(i) : i)] = static_cast<std::int16_t>(std::lrint(value));
-    }
+    const float largest = largest_magnitude(x.values + begin, count);
+    std::fill(fixed + count, fixed + kNf4Block, std::int16_t{0});
+    round_codes(fixed, x.values + begin, largest > 0.0f ? kLargestFixed / largest : 0.0f, count);
+    for (std::size_t i = 0; i < kNf4Block; ++i)
+      x.fixed[begin + static_cast<std::int64_t>(i)] = fixed[nf4 ? order[i] : i];
     x.scales[begin / kNf4Block] = largest / kLargestFixed;
   }
 }
 
 #if HWY_TARGET != HWY_SCALAR
-// products[v] = row `row` of the weight times x[v].
+// products[v] = row `row` of the weight, whose blocks have the given scales, times x[v].
 template <int kVectors>
-HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row) {
+HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
+                        const float* HWY_RESTRICT scales) {
   constexpr std::int64_t kScales = 64;
   const Codes d8;
   const hn::Repartition<std::int16_t, Codes> d16;
@@ -97,9 +103,9 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
   const auto lanes8 = static_cast<std::int64_t>(hn::Lanes(d8)), lanes16 = lanes8 / 2;
   const auto low_table = hn::LoadDup128(d8, kFixedNf4.low), high_table = hn::LoadDup128(d8, kFixedNf4.high);
   const auto nibble = hn::Set(d8, 15);
-  const std::int64_t blocks = weight.columns / kNf4Block, first_block = row * blocks;
-  const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + first_block * (kNf4Block / 2);
-  float scales[kScales], scales_of[kVectors][kScales];  // of the weight's blocks; times those of each vector's
+  const std::int64_t blocks = weight.columns / kNf4Block;
+  const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + row * blocks * (kNf4Block / 2);
+  float scales_of[kVectors][kScales];  // times those of each vector's blocks
   hn::Vec<decltype(d)> even[kVectors], odd[kVectors];
   for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
   // Adds block b, the i-th of its group, to the totals.
@@ -132,9 +138,8 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
   };
   for (std::int64_t group = 0; group < blocks; group += kScales) {
     const std::int64_t count = std::min(kScales, blocks - group);
-    nf4_scales(scales, weight, first_block + group, count);
     for (int v = 0; v < kVectors; ++v) {
-      for (std::int64_t i = 0; i < count; ++i) scales_of[v][i] = scales[i] * x[v].scales[group + i];
+      for (std::int64_t i = 0; i < count; ++i) scales_of[v][i] = scales[group + i] * x[v].scales[group + i];
     }
     std::int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
@@ -144,7 +149,7 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
     if (i < count) add_block(group + i, i, even);
   }
   for (int v = 0; v < kVectors; ++v) {
-    products[v] = hn::GetLane(hn::SumOfLanes(d, hn::Add(even[v], odd[v]))) / kLargestFixed;
+    products[v] = hn::GetLane(hn::SumOfLanes(d, hn::Add(even[v], odd[v]))) * (1.0f / kLargestFixed);
   }
 }
 
@@ -223,15 +228,14 @@ bool reads_codes(const WeightMatrix& weight) {
   }
 }
 
-// `expanded`: the row in f32; null where the codes are read.
+// `prepared`: the scales of an NF4 row, a row of other codes that are not read in f32; null for those that are.
 template <int kVectors>
 void row_products(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
-                  const float* expanded) {
+                  const float* prepared) {
   const std::int64_t begin = row * weight.columns;
   const auto dense = [&](auto* values) {
     for (int v = 0; v < kVectors; ++v) products[v] = dense_row(x[v], values);
   };
-  if (expanded != nullptr) return dense(expanded);
   switch (weight.format) {
     case WeightFormat::kF32:
       return dense(static_cast<const float*>(weight.data) + begin);
@@ -241,20 +245,22 @@ void row_products(float* products, const FixedVector* x, const WeightMatrix& wei
       return dense(static_cast<const f16*>(weight.data) + begin);
 #if HWY_TARGET != HWY_SCALAR
     case WeightFormat::kNF4:
-      return nf4_row<kVectors>(products, x, weight, row);
+      if (!reads_codes(weight)) break;
+      return nf4_row<kVectors>(products, x, weight, row, prepared);
     case WeightFormat::kInt8:
       return int8_row<kVectors>(products, x, weight, row);
 #endif
     default:
-      return;
+      break;
   }
+  dense(prepared);
 }
 
 template <int kVectors>
 void store_products(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
-                    bool accumulate, std::int64_t row, const float* expanded) {
+                    bool accumulate, std::int64_t row, const float* prepared) {
   float products[kVectors] = {};
-  row_products<kVectors>(products, x, weight, row, expanded);
+  row_products<kVectors>(products, x, weight, row, prepared);
   for (int v = 0; v < kVectors; ++v) {
     const std::int64_t at = (first + v) * weight.rows + row;
     if (y.dtype == DType::kF32) {
@@ -267,21 +273,30 @@ void store_products(const TensorView& y, std::int64_t first, const FixedVector* 
   }
 }
 
-// Outputs [begin, end) of all vectors: four share a row of the weight in registers, the rest find it in L1.
+// Outputs [begin, end) of all vectors: four share a row of the weight in registers, the rest find it in L1. What a row
+// needs is prepared for several rows at a time, so that no load waits for the stores before it.
 void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
                       std::int64_t begin, std::int64_t end) {
-  const std::int64_t count = std::ssize(x);
-  std::vector<float> expanded(reads_codes(weight) ? 0 : static_cast<std::size_t>(weight.columns));
-  for (std::int64_t row = begin; row < end; ++row) {
-    if (!expanded.empty()) decode_span(expanded.data(), weight, row, 0, weight.columns);
-    const float* const values = expanded.empty() ? nullptr : expanded.data();
-    std::int64_t v = 0;
-    for (; v + 4 <= count; v += 4) store_products<4>(y, v, x.data() + v, weight, accumulate, row, values);
-    if (v + 2 <= count) {
-      store_products<2>(y, v, x.data() + v, weight, accumulate, row, values);
-      v += 2;
+  constexpr std::int64_t kPrepared = 2048;  // floats; 8 kB of L1
+  const std::int64_t count = std::ssize(x), blocks = weight.columns / kNf4Block;
+  const bool codes = reads_codes(weight), scales = codes && weight.format == WeightFormat::kNF4;
+  const std::int64_t length = scales ? blocks : codes ? 0 : weight.columns;  // floats that a row needs
+  const std::int64_t step = length == 0 ? end - begin : std::clamp<std::int64_t>(kPrepared / length, 1, end - begin);
+  std::vector<float> prepared(static_cast<std::size_t>(length * step));
+  for (std::int64_t first = begin; first < end; first += step) {
+    const std::int64_t last = std::min(end, first + step);
+    if (scales) nf4_scales(prepared.data(), weight, first * blocks, (last - first) * blocks);
+    for (std::int64_t row = first; row < last; ++row) {
+      float* const at = prepared.data() + (row - first) * length;
+      if (!codes) decode_span(at, weight, row, 0, weight.columns);
+      std::int64_t v = 0;
+      for (; v + 4 <= count; v += 4) store_products<4>(y, v, x.data() + v, weight, accumulate, row, at);
+      if (v + 2 <= count) {
+        store_products<2>(y, v, x.data() + v, weight, accumulate, row, at);
+        v += 2;
+      }
+      if (v < count) store_products<1>(y, v, x.data() + v, weight, accumulate, row, at);
     }
-    if (v < count) store_products<1>(y, v, x.data() + v, weight, accumulate, row, values);
   }
 }
 

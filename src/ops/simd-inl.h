@@ -10,6 +10,8 @@
 
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 
 #include "tensor/dtype.h"
@@ -67,6 +69,34 @@ HWY_INLINE void for_lanes(std::int64_t begin, std::int64_t end, const Body& body
   std::int64_t i = begin;
   for (; i + lanes <= end; i += lanes) body(d, i);
   for (; i < end; ++i) body(OneF32(), i);
+}
+
+// to[i] = values[i] * factor rounded to nearest even; values in reach of i16.
+HWY_INLINE void round_codes(std::int16_t* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor,
+                            std::int64_t count) {
+#if HWY_TARGET == HWY_SCALAR
+  for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<std::int16_t>(std::lrint(values[i] * factor));
+#else
+  const F32 d;
+  const hn::Rebind<std::int16_t, F32> d16;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + step <= count; i += step) {
+    hn::StoreU(hn::DemoteTo(d16, hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)))), d16, to + i);
+  }
+  for (; i < count; ++i) to[i] = static_cast<std::int16_t>(std::lrint(values[i] * factor));
+#endif
+}
+
+HWY_INLINE float largest_magnitude(const float* values, std::int64_t count) {
+  const F32 d;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  auto most = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + step <= count; i += step) most = hn::Max(most, hn::Abs(hn::LoadU(d, values + i)));
+  float result = hn::GetLane(hn::MaxOfLanes(d, most));
+  for (; i < count; ++i) result = std::max(result, std::abs(values[i]));
+  return result;
 }
 
 // a . b over `count` elements: two running sums of whole vectors, then one by one. The order is fixed.
