@@ -113,6 +113,10 @@ class Durability(unittest.TestCase):
     def begin_again(self):
         shutil.rmtree("killed", ignore_errors=True)
 
+    def expect_no_leftovers(self):
+        """What the killed ones had begun was removed by the one that came through."""
+        self.assertFalse([path for path in Path(".").iterdir() if is_temporary(path)])
+
     # ---- kills
 
     def test_import(self):
@@ -128,6 +132,7 @@ class Durability(unittest.TestCase):
         self.kill_at_random(command, "import", check)
         toy.attune(PROGRAM, *command("killed"))
         self.assertEqual(contents("killed"), contents("whole"))
+        self.expect_no_leftovers()
 
     def test_train(self):
         for name in ("whole", "killed"):
@@ -182,6 +187,7 @@ class Durability(unittest.TestCase):
         self.kill_at_random(command, "merge", check)
         toy.attune(PROGRAM, *command("killed"))
         self.assertEqual(contents("killed"), contents("whole"))
+        self.expect_no_leftovers()
 
     # ---- disks that are full
 
