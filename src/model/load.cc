@@ -214,6 +214,7 @@ void use_int8_products(Model& model) {
   for (Block& block : model.blocks) {
     for (Linear& linear : block.linears) linear.weight.int8_products = true;
   }
+  model.head.weight.int8_products = true;
 }
 
 }  // namespace attune

@@ -86,8 +86,8 @@ Model load_model(const fs::path& model_folder, Quantization quantization,
 DType stored_type(const fs::path& model_folder, const ModelConfig& config);
 DType named_type(const ModelConfig& config, const std::string& where);  // as config.json says
 
-// Multiplies the blocks' linears, frozen ones, in 8-bit integers from now on, forward and to the inputs' gradients. The
-// head stays in floating point: its gradients are probabilities, most of them far below the largest.
+// Multiplies the linears and the head, frozen ones, in 8-bit integers from now on, forward and to the inputs' gradients.
+// bench/int8_loss.py holds what is learnt then to what bf16 learns.
 void use_int8_products(Model& model);
 
 // Like load_model(kNone), but every tensor is a writable f32 copy and the gradient views are set: full training.
