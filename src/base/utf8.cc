@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace attune {
 namespace {
@@ -41,9 +42,19 @@ Prefix valid_prefix(std::string_view text, std::size_t position) {
   return {used, used == static_cast<std::size_t>(first.length)};
 }
 
+// The end of the run of ASCII that begins at `i`, eight bytes at a time.
+std::size_t ascii_end(std::string_view text, std::size_t i) {
+  for (std::uint64_t word; i + sizeof word <= text.size(); i += sizeof word) {
+    std::memcpy(&word, text.data() + i, sizeof word);
+    if ((word & 0x8080808080808080u) != 0) break;
+  }
+  while (i < text.size() && static_cast<unsigned char>(text[i]) < 0x80) ++i;
+  return i;
+}
+
 }  // namespace
 
-Utf8Step decode_utf8(std::string_view text, std::size_t position) {
+Utf8Step decode_utf8_sequence(std::string_view text, std::size_t position) {
   const Prefix prefix = valid_prefix(text, position);
   if (!prefix.complete) return {U'\uFFFD', position + std::max<std::size_t>(prefix.bytes, 1), false};
   const auto byte = [&](std::size_t i) {
@@ -69,11 +80,7 @@ void append_utf8(std::string& text, char32_t c) {
 }
 
 bool is_valid_utf8(std::string_view text) {
-  for (std::size_t i = 0; i < text.size();) {
-    if (static_cast<unsigned char>(text[i]) < 0x80) {
-      ++i;
-      continue;
-    }
+  for (std::size_t i = 0; (i = ascii_end(text, i)) < text.size();) {
     const Prefix prefix = valid_prefix(text, i);
     if (!prefix.complete) return false;
     i += prefix.bytes;

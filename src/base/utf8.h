@@ -15,7 +15,12 @@ struct Utf8Step {
   std::size_t next;
   bool valid;
 };
-Utf8Step decode_utf8(std::string_view text, std::size_t position);
+Utf8Step decode_utf8_sequence(std::string_view text, std::size_t position);  // whatever byte stands there
+inline Utf8Step decode_utf8(std::string_view text, std::size_t position) {
+  const auto byte = static_cast<unsigned char>(text[position]);
+  if (byte < 0x80) return {byte, position + 1, true};
+  return decode_utf8_sequence(text, position);
+}
 
 void append_utf8(std::string& text, char32_t code_point);
 
