@@ -18,7 +18,13 @@ struct Word {
   std::size_t begin, end;
 };
 
-bool is_break(char c) { return std::string_view(" \t\n\r,;:!?()[]\"").find(c) != std::string_view::npos; }
+constexpr std::string_view kBreaks = " \t\n\r,;:!?()[]\"";
+constexpr std::array<bool, 256> kIsBreak = [] {
+  std::array<bool, 256> is{};
+  for (const char c : kBreaks) is[static_cast<unsigned char>(c)] = true;
+  return is;
+}();
+bool is_break(char c) { return kIsBreak[static_cast<unsigned char>(c)]; }
 
 std::vector<Word> words_of(std::string_view text) {
   std::vector<Word> words;
@@ -75,6 +81,21 @@ std::size_t house_number(std::string_view word) {
   const std::size_t end = i;
   if (i < word.size() && word[i] == '.') ++i;
   return i == word.size() ? end : 0;
+}
+
+// Whether a word of the text may be one: without it there is no address.
+bool has_house_number(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    if (!is_digit(text[i])) {
+      ++i;
+      continue;
+    }
+    std::size_t end = i;
+    while (end < text.size() && !is_break(text[end])) ++end;
+    if ((i == 0 || is_break(text[i - 1])) && house_number(text.substr(i, end - i)) > 0) return true;
+    i = end;
+  }
+  return false;
 }
 
 class Finder {
@@ -163,6 +184,8 @@ class Finder {
 
 }  // namespace
 
-void find_addresses(std::string_view text, std::vector<Finding>& found) { Finder(text, found).run(); }
+void find_addresses(std::string_view text, std::vector<Finding>& found) {
+  if (has_house_number(text)) Finder(text, found).run();
+}
 
 }  // namespace attune

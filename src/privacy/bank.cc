@@ -75,6 +75,8 @@ std::size_t iban_at(std::string_view text, std::size_t begin, std::string& iban)
   return !word_at(text, i) && mod97_is_1(iban) ? i : 0;
 }
 
+constexpr std::size_t kFewestDigits = 13;  // of a card; an account has 16
+
 bool giro_group(std::string_view digits) {
   static constexpr std::array<int, 4> kWeights = {9, 7, 3, 1};
   int sum = 0;
@@ -146,21 +148,24 @@ DigitGroups first_groups(const DigitGroups& groups, std::size_t count) {
 }  // namespace
 
 void find_bank_numbers(std::string_view text, std::vector<Finding>& found) {
+  const bool numbers = count_digits(text) >= kFewestDigits;
   std::string iban;
   for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (!(is_digit(c) || is_ascii_letter(c)) || word_before(text, i)) {
+    if (!is_digit(text[i])) {
       ++i;
       continue;
     }
-    if (is_ascii_letter(c)) {
-      const std::size_t end = iban_at(text, i, iban);
-      if (end > 0) found.push_back({i, end, PrivateKind::kIban, iban});
-      i = end > 0 ? end : i + 1;
-      continue;
+    // An IBAN's first digit is its third character.
+    if (i >= 2 && is_ascii_letter(text[i - 1]) && !word_before(text, i - 2)) {
+      if (const std::size_t end = iban_at(text, i - 2, iban)) {
+        found.push_back({i - 2, end, PrivateKind::kIban, iban});
+        i = end;
+        continue;
+      }
     }
     const bool decimals = i > 1 && text[i - 1] == '.' && is_digit(text[i - 2]);
-    const DigitGroups groups = decimals ? DigitGroups{} : read_groups(text, i, 24, "");
+    const bool begins = numbers && !decimals && !word_before(text, i);
+    const DigitGroups groups = begins ? read_groups(text, i, 24, "") : DigitGroups{};
     std::size_t next = i;
     while (next < text.size() && is_digit(text[next])) ++next;
     for (std::size_t count = groups.sizes.size(); count > 0; --count) {

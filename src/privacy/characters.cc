@@ -1,5 +1,7 @@
 #include "privacy/characters.h"
 
+#include <algorithm>
+
 #include "base/utf8.h"
 
 namespace attune {
@@ -32,6 +34,10 @@ bool word_before(std::string_view text, std::size_t position) {
     position = start;
   }
   return false;
+}
+
+std::size_t count_digits(std::string_view text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return is_digit(c); }));
 }
 
 bool word_at(std::string_view text, std::size_t position) {

@@ -16,6 +16,9 @@ namespace attune {
 bool word_before(std::string_view text, std::size_t position);
 bool word_at(std::string_view text, std::size_t position);
 
+// A text with fewer digits than any number of a kind has holds none: most messages are done at that.
+std::size_t count_digits(std::string_view text);
+
 // Bytes of the separator at `position` when it is one of those in a number: space, no-break space, hyphens and dashes,
 // and (given by `more`) other ASCII characters; invisible direction marks too. 0: none.
 std::size_t separator_at(std::string_view text, std::size_t position, std::string_view more);

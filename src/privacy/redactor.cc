@@ -12,27 +12,14 @@ namespace {
 
 std::size_t index(PrivateKind kind) { return static_cast<std::size_t>(kind); }
 
-constexpr std::size_t kShortestSecret =
-    10;  // characters without a blank; "-----BEGIN" is the shortest beginning of one
-
 // What every detector finds; where two overlap, the earlier of this order wins: a password in a link is part of the
 // link, and an account number of its own is no phone number.
 std::vector<Finding> find_all(std::string_view text, const Names* names) {
-  bool digit = false, at = false, link = false, secret = false;
-  std::size_t run = 0;  // characters since a blank
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    digit = digit || is_digit(c);
-    run = c == ' ' || c == '\n' ? 0 : run + 1;
-    secret = secret || run >= kShortestSecret;
-    at = at || c == '@';
-    link = link || (c == ':' && text.substr(i).starts_with("://")) || (c == 'w' && text.substr(i).starts_with("www."));
-  }
   std::vector<Finding> all;
-  if (link) find_urls(text, all);
-  if (secret) find_secrets(text, all);
-  if (at) find_emails(text, all);
-  if (digit) {
+  find_urls(text, all);
+  find_secrets(text, all);
+  find_emails(text, all);
+  if (std::any_of(text.begin(), text.end(), [](char c) { return is_digit(c); })) {
     find_bank_numbers(text, all);
     find_coordinates(text, all);
     find_phones(text, all);

@@ -15,6 +15,7 @@ bool is_word(char c) { return is_digit(c) || is_ascii_letter(c); }
 bool is_token(char c) { return is_word(c) || c == '_' || c == '-'; }
 bool is_bearer(char c) { return is_token(c) || c == '.' || c == '~' || c == '+' || c == '/' || c == '='; }
 bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
+bool is_blank(char c) { return c == ' ' || c == '\n'; }
 
 // A prefix and at least so many characters of a kind after it.
 struct TokenForm {
@@ -30,7 +31,23 @@ constexpr TokenForm kTokenForms[] = {
     {"Bearer ", 20, is_bearer},  {"bearer ", 20, is_bearer},
 };
 
+// Characters without a blank in every form: those of "xoxb-" and ten more.
+constexpr std::size_t kShortestToken = 15;
+
+// Whether so many characters stand in the text without a blank among them. Most texts have none, and few of their
+// characters are looked at: those before the last blank of a stretch need no look.
+bool has_run(std::string_view text, std::size_t characters) {
+  for (std::size_t begin = 0; begin + characters <= text.size();) {
+    std::size_t at = begin + characters;
+    while (at > begin && !is_blank(text[at - 1])) --at;
+    if (at == begin) return true;
+    begin = at;
+  }
+  return false;
+}
+
 void find_tokens(std::string_view text, std::vector<Finding>& found) {
+  if (!has_run(text, kShortestToken)) return;
   for (const TokenForm& form : kTokenForms) {
     for (std::size_t at = text.find(form.prefix); at != text.npos;) {
       const std::size_t begin = at + form.prefix.size();
