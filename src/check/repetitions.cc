@@ -4,7 +4,7 @@ namespace attune {
 
 void Repetitions::check(const Conversation& conversation, bool held_out, const std::string& where,
                         ProblemCounts& counts) {
-  const auto print = seen_.fingerprint(conversation);
+  const auto print = fingerprint_of(conversation);
   // Rows of a data set have no session to belong to: each is its own group.
   const auto group = static_cast<std::uint32_t>(kept_.size());
   const bool again = seen_.find(print, conversation, group) != NearDuplicates::Found::kNothing;

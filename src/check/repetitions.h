@@ -20,7 +20,7 @@ class Repetitions {
 
  private:
   ConversationStore kept_;
-  NearDuplicates seen_{kept_, {}};
+  NearDuplicates seen_{kept_};
 };
 
 }  // namespace attune

@@ -1,6 +1,7 @@
 #include "conversation/conversation_store.h"
 
 #include "base/error.h"
+#include "base/json_stream.h"
 
 namespace attune {
 
@@ -19,7 +20,15 @@ std::string_view ConversationStore::line(std::uint32_t number) const {
 }
 
 Conversation ConversationStore::operator[](std::uint32_t number) const {
-  return conversation_from_json(parse_json(line(number), "conversation"), "conversation");
+  Conversation conversation;
+  JsonStream json(PagedText(line(number), false), "conversation");
+  json.object([&](std::string_view) {
+    json.array([&] {
+      Message& message = conversation.messages.emplace_back();
+      json.object([&](std::string_view key) { (key == "role" ? message.role : message.content) = json.string(); });
+    });
+  });
+  return conversation;
 }
 
 }  // namespace attune

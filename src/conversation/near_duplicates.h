@@ -17,25 +17,25 @@
 
 namespace attune {
 
+// What a conversation is recognised by. System messages do not count: they are the same in all.
+struct Fingerprint {
+  std::uint64_t exact = 0;
+  std::array<std::uint32_t, 8> bands{};
+};
+Fingerprint fingerprint_of(const Conversation& conversation, std::uint64_t seed = 1);
+
 class NearDuplicates {
  public:
-  struct Options {
-    double threshold = 0.8;  // (0, 1]
-    std::uint64_t seed = 1;
-  };
-  // What is added lies in `store`, which must outlive this object.
-  NearDuplicates(const ConversationStore& store, Options options) : store_(store), options_(options) {}
-
-  // What a conversation is recognised by. System messages do not count: they are the same in all.
-  struct Fingerprint {
-    std::uint64_t exact = 0;
-    std::array<std::uint32_t, 8> bands{};
-  };
-  Fingerprint fingerprint(const Conversation& conversation) const;
+  // What is added lies in `store`, which must outlive this object. Near is from `threshold` in (0, 1] on. All
+  // fingerprints must be of one seed.
+  explicit NearDuplicates(const ConversationStore& store, double threshold = 0.8)
+      : store_(store), threshold_(threshold) {}
 
   enum class Found { kNothing, kSame, kNear };
   // Compares with what was added under another `group`: windows of one session may overlap.
   Found find(const Fingerprint& print, const Conversation& conversation, std::uint32_t group) const;
+  // The same for conversation `number` of the store, which is read only when some other may be like it.
+  Found find(const Fingerprint& print, std::uint32_t number, std::uint32_t group) const;
   // `number` is that of a conversation in the store.
   void add(const Fingerprint& print, std::uint32_t number, std::uint32_t group);
 
@@ -49,11 +49,14 @@ class NearDuplicates {
     std::uint32_t key = 0, entry = kFree;
   };
   static constexpr std::uint32_t kFree = ~std::uint32_t{0};
+  std::vector<std::uint32_t> candidates_of(const Fingerprint& print, std::uint32_t group) const;
+  Found compare(const std::vector<std::uint32_t>& candidates, const Fingerprint& print,
+                const Conversation& conversation) const;
   void put(std::uint32_t key, std::uint32_t entry);
   void grow();
 
   const ConversationStore& store_;
-  Options options_;
+  double threshold_;
   std::vector<Entry> entries_;
   std::vector<Slot> slots_;
   std::size_t used_ = 0;

@@ -147,13 +147,11 @@ const std::string kStory =
 
 TEST(NearDuplicates, ExactNearAndDifferent) {
   ConversationStore store;
-  NearDuplicates seen(store, {});
+  NearDuplicates seen(store);
   const Conversation first = talk("What did you do?", kStory);
-  seen.add(seen.fingerprint(first), store.add(first), 1);
+  seen.add(fingerprint_of(first), store.add(first), 1);
   using Found = NearDuplicates::Found;
-  const auto find = [&](const Conversation& c, std::uint32_t group) {
-    return seen.find(seen.fingerprint(c), c, group);
-  };
+  const auto find = [&](const Conversation& c, std::uint32_t group) { return seen.find(fingerprint_of(c), c, group); };
   EXPECT_EQ(find(first, 2), Found::kSame);
   EXPECT_EQ(find(first, 1), Found::kNothing);  // of the same session
   EXPECT_EQ(find(talk("what did  you do", kStory + "!"), 2), Found::kNear);
@@ -179,9 +177,10 @@ TEST(NearDuplicates, AgreesWithTheFullComparison) {
     std::string& text = b.messages[1].content;
     for (std::uint64_t change = rng.below(8); change > 0; --change) text[rng.below(text.size())] = '#';
     ConversationStore store;
-    NearDuplicates seen(store, {0.8, rng.next_u64()});
-    seen.add(seen.fingerprint(a), store.add(a), 1);
-    const bool found = seen.find(seen.fingerprint(b), b, 2) != NearDuplicates::Found::kNothing;
+    NearDuplicates seen(store);
+    const std::uint64_t seed = rng.next_u64();
+    seen.add(fingerprint_of(a, seed), store.add(a), 1);
+    const bool found = seen.find(fingerprint_of(b, seed), b, 2) != NearDuplicates::Found::kNothing;
     const double similarity = shingle_similarity(a, b);
     if (similarity < 0.8) {
       EXPECT_FALSE(found) << similarity;

@@ -4,8 +4,6 @@
 #include <iterator>
 #include <numeric>
 
-#include "conversation/near_duplicates.h"
-
 namespace attune {
 namespace {
 
@@ -48,6 +46,7 @@ void SessionPool::add(const MessageSession& session) {
                        static_cast<std::uint32_t>(session.windows.size()), messages_.size(), session.exchanges.size()});
   for (const attune::Window& window : session.windows) {
     conversations_.add(window);
+    fingerprints_.push_back(fingerprint_of(window));
     windows_.push_back({static_cast<std::uint32_t>(window.begin), static_cast<std::uint32_t>(window.end)});
   }
   for (const std::uint64_t messages : session.exchanges) messages_.push_back(static_cast<std::uint32_t>(messages));
@@ -58,14 +57,13 @@ DatasetSplit split_sessions(const SessionPool& pool, const SplitOptions& options
   std::iota(order.begin(), order.end(), 0u);
   std::stable_sort(order.begin(), order.end(),
                    [&](auto a, auto b) { return pool.sessions()[a].time < pool.sessions()[b].time; });
-  NearDuplicates seen(pool.conversations(), {options.near_duplicate, 1});
+  NearDuplicates seen(pool.conversations(), options.near_duplicate);
   Fates fates(pool.conversations().size(), Found::kNothing);
   const auto judge = [&](std::uint32_t s, bool drop, bool remember) {
     const Session& session = pool.sessions()[s];
     for (std::uint32_t w = session.window; w < session.window + session.windows; ++w) {
-      const Conversation conversation = pool.conversations()[w];
-      const auto print = seen.fingerprint(conversation);
-      if (drop) fates[w] = seen.find(print, conversation, s);
+      const Fingerprint& print = pool.fingerprint(w);
+      if (drop) fates[w] = seen.find(print, w, s);
       if (remember && fates[w] == Found::kNothing) seen.add(print, w, s);
     }
   };

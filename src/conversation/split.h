@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <vector>
 
+#include "base/spill.h"
 #include "conversation/conversation_store.h"
+#include "conversation/near_duplicates.h"
 #include "conversation/windows.h"
 
 namespace attune {
@@ -29,6 +31,7 @@ class SessionPool {
   void add(const MessageSession& session);
   const std::vector<Session>& sessions() const { return sessions_; }
   const ConversationStore& conversations() const { return conversations_; }
+  const Fingerprint& fingerprint(std::uint32_t number) const { return fingerprints_[number]; }
   const Window& window(std::uint32_t number) const { return windows_[number]; }
   std::uint32_t messages(const Session& session, std::size_t exchange) const {
     return messages_[session.exchange + exchange];
@@ -39,6 +42,7 @@ class SessionPool {
   std::vector<Window> windows_;  // of conversation 0, 1, ...
   std::vector<std::uint32_t> messages_;
   ConversationStore conversations_;
+  SpillVector<Fingerprint> fingerprints_;  // likewise
 };
 
 struct SplitOptions {
