@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <iterator>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 
 namespace attune {
@@ -25,18 +26,6 @@ bool is_visible_ascii(char c) { return c > ' ' && c < 0x7F; }
 bool is_stop(char32_t c) { return c == '.' || c == 0x3002 || c == 0x0964 || c == 0x06D4; }
 
 }  // namespace
-
-bool is_blank(char32_t c) { return is_space(c) || is_mark(c) || c == '\n' || c == '\r'; }
-
-bool is_mark(char32_t c) {
-  return c == 0x200E || c == 0x200F || c == 0x061C || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ||
-         c == 0xFEFF;
-}
-
-bool is_space(char32_t c) {
-  if (c < 0x80) return c == ' ' || c == '\t';
-  return c == 0x00A0 || c == 0x202F || c == 0x3000 || (c >= 0x2000 && c <= 0x200A) || c == 0x205F || c == 0x1680;
-}
 
 int digit_value(char32_t c) {
   if (c < 0x80) return c >= '0' && c <= '9' ? static_cast<int>(c - '0') : -1;
@@ -91,9 +80,12 @@ std::string fold_phrase(std::string_view text) {
   std::size_t end = 0;  // of `folded` without trailing stops and spaces
   for (std::size_t i = 0; i < text.size();) {
     if (is_visible_ascii(text[i])) {
-      const char c = text[i++];
-      folded += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-      if (c != '.') end = folded.size();
+      const std::size_t begin = i, at = folded.size();
+      while (i < text.size() && is_visible_ascii(text[i])) ++i;
+      const std::string_view word = text.substr(begin, i - begin);
+      folded += word;
+      for (std::size_t k = at; k < folded.size(); ++k) folded[k] = lower_ascii(folded[k]);
+      if (const std::size_t last = word.find_last_not_of('.'); last != word.npos) end = at + last + 1;
       continue;
     }
     const Utf8Step step = decode_utf8(text, i);

@@ -12,13 +12,20 @@ inline constexpr std::string_view kLeftToRightMark = "\xE2\x80\x8E";
 
 // Direction marks, isolates, embeddings and the byte order mark: invisible, and never the sender's words.
 // (The joiners U+200C and U+200D are not among them: Persian and emoji need them.)
-bool is_mark(char32_t c);
+inline bool is_mark(char32_t c) {
+  if (c < 0x61C) return false;
+  return c == 0x200E || c == 0x200F || c == 0x061C || (c >= 0x202A && c <= 0x202E) || (c >= 0x2066 && c <= 0x2069) ||
+         c == 0xFEFF;
+}
 
 // Space, tab, no-break spaces and the other Unicode spaces; not line ends.
-bool is_space(char32_t c);
+inline bool is_space(char32_t c) {
+  if (c < 0x80) return c == ' ' || c == '\t';
+  return c == 0x00A0 || c == 0x202F || c == 0x3000 || (c >= 0x2000 && c <= 0x200A) || c == 0x205F || c == 0x1680;
+}
 
 // A space, a line end or a mark.
-bool is_blank(char32_t c);
+inline bool is_blank(char32_t c) { return is_space(c) || is_mark(c) || c == '\n' || c == '\r'; }
 
 // 0-9 for a decimal digit of any script (Unicode category Nd), else -1.
 int digit_value(char32_t c);

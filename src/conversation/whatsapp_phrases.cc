@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <iterator>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -17,18 +18,37 @@ struct Hash {
   using is_transparent = void;
   std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
-using PhraseSet = std::unordered_set<std::string, Hash, std::equal_to<>>;
 
-PhraseSet folded_set(Phrases phrases) {
-  PhraseSet set;
-  for (const char* phrase : phrases) set.insert(fold_phrase(phrase));
-  return set;
-}
+// Nearly every text that is looked up is longer than any phrase, or no phrase at all.
+class PhraseSet {
+ public:
+  explicit PhraseSet(Phrases phrases) {
+    for (const char* phrase : phrases) {
+      longest_ = std::max(longest_, set_.insert(fold_phrase(phrase)).first->size());
+    }
+  }
+  bool contains(std::string_view folded) const { return folded.size() <= longest_ && set_.contains(folded); }
+
+ private:
+  std::unordered_set<std::string, Hash, std::equal_to<>> set_;
+  std::size_t longest_ = 0;
+};
 
 std::vector<std::string> folded_list(Phrases phrases) {
   std::vector<std::string> list;
   for (const char* phrase : phrases) list.push_back(fold_phrase(phrase));
   return list;
+}
+
+// Sorted, and without those that begin like another: what begins with any of them begins with the last one that is not
+// greater.
+std::vector<std::string> folded_beginnings(Phrases phrases) {
+  std::vector<std::string> list = folded_list(phrases), shortest;
+  std::sort(list.begin(), list.end());
+  for (std::string& phrase : list) {
+    if (shortest.empty() || !phrase.starts_with(shortest.back())) shortest.push_back(std::move(phrase));
+  }
+  return shortest;
 }
 
 // clang-format off
@@ -260,41 +280,42 @@ constexpr Phrases kGroup = {
 }  // namespace
 
 bool is_deleted_phrase(std::string_view folded) {
-  static const PhraseSet set = folded_set(kDeleted);
+  static const PhraseSet set(kDeleted);
   return set.contains(folded);
 }
 
 bool is_omitted_phrase(std::string_view folded) {
-  static const PhraseSet set = folded_set(kOmitted);
+  static const PhraseSet set(kOmitted);
   return set.contains(folded);
 }
 
 bool is_contact_phrase(std::string_view folded) {
-  static const PhraseSet set = folded_set(kContact);
+  static const PhraseSet set(kContact);
   return set.contains(folded);
 }
 
 bool is_call_phrase(std::string_view folded, bool marked) {
-  static const PhraseSet missed = folded_set(kMissedCall);
-  static const PhraseSet ongoing = folded_set(kMarkedCall);
+  static const PhraseSet missed(kMissedCall);
+  static const PhraseSet ongoing(kMarkedCall);
   if (!marked) return missed.contains(folded);
   const std::string_view kind = folded.substr(0, folded.find_first_of(",."));
   return missed.contains(kind) || ongoing.contains(kind);
 }
 
 bool is_live_location_phrase(std::string_view folded) {
-  static const PhraseSet set = folded_set(kLiveLocation);
+  static const PhraseSet set(kLiveLocation);
   return set.contains(folded);
 }
 
 bool is_edited_phrase(std::string_view folded) {
-  static const PhraseSet set = folded_set(kEdited);
+  static const PhraseSet set(kEdited);
   return set.contains(folded);
 }
 
 bool is_notice_phrase(std::string_view folded) {
-  static const std::vector<std::string> list = folded_list(kNotice);
-  return std::any_of(list.begin(), list.end(), [&](const auto& phrase) { return folded.starts_with(phrase); });
+  static const std::vector<std::string> list = folded_beginnings(kNotice);
+  const auto after = std::upper_bound(list.begin(), list.end(), folded);
+  return after != list.begin() && folded.starts_with(*std::prev(after));
 }
 
 bool has_group_phrase(std::string_view folded) {

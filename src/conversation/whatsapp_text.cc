@@ -68,6 +68,7 @@ bool is_attachment(std::string_view inner) { return contains(inner, ": ") && is_
 // POLL: / question / OPTION: a (3 votes) ... in any language: a first line that ends in a colon and, at the
 // end, two lines or more that begin with the same word and a colon and end in "(n ...)".
 bool is_poll(std::string_view text) {
+  if (!contains(text, "\n")) return false;
   std::vector<std::string_view> lines;
   for (std::size_t begin = 0; begin <= text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
@@ -91,6 +92,7 @@ bool is_poll(std::string_view text) {
 
 // "Location: https://maps.google.com/?q=47.5,19.0", with a place's name and address perhaps before it.
 bool is_location(std::string_view text) {
+  if (!contains(text, "://")) return false;
   const std::size_t link = std::min(text.find("https://maps.google.com/?q="), text.find("https://foursquare.com/v/"));
   return link != std::string_view::npos && link > 0 && !contains(text.substr(link), " ") &&
          !contains(text.substr(link), "\n") && contains(text.substr(0, link), ":");
@@ -126,10 +128,10 @@ std::optional<Drop> attachment_kind(std::string_view line, bool marked, const Wh
 // Cuts generated text off the end: " <This message was edited>", "caption <U+200E><attached: x.jpg>",
 // "report.pdf • <U+200E>2 pages <U+200E>document omitted". `marked_text` still has its marks. Returns whether
 // media was cut.
-bool cut_tail(std::string& marked_text, bool& edited, const WhatsAppRepeats& repeats) {
+bool cut_tail(std::string_view& marked_text, bool& edited, const WhatsAppRepeats& repeats) {
   bool media = false;
   while (true) {
-    std::string_view text = trim(marked_text);
+    const std::string_view text = trim(marked_text);
     const std::size_t mark = text.rfind(kLeftToRightMark);
     const std::size_t bracket = trailing_bracket(text);
     std::size_t cut = std::string_view::npos;
@@ -149,7 +151,7 @@ bool cut_tail(std::string& marked_text, bool& edited, const WhatsAppRepeats& rep
       if (is_omitted_phrase(tail) || is_contact_phrase(tail)) cut = mark, media = true;
     }
     if (cut == std::string_view::npos) return media;
-    marked_text.resize(static_cast<std::size_t>(text.data() - marked_text.data()) + cut);
+    marked_text = text.substr(0, cut);
   }
 }
 
@@ -174,10 +176,9 @@ std::uint32_t WhatsAppRepeats::of(const std::string& folded) const {
 
 WhatsAppText classify_whatsapp_text(std::string_view raw, const WhatsAppRepeats& repeats) {
   WhatsAppText result;
-  const bool marked =
-      trim(raw).data() > raw.data() &&
-      contains(raw.substr(0, static_cast<std::size_t>(trim(raw).data() - raw.data())), kLeftToRightMark);
-  std::string plain = strip_marks(trim(raw));
+  const std::string_view trimmed = trim(raw);
+  const bool marked = contains(raw.substr(0, static_cast<std::size_t>(trimmed.data() - raw.data())), kLeftToRightMark);
+  std::string plain = strip_marks(trimmed);
   std::string_view text = trim(plain);
   if (text.empty() || text == "null") {
     result.drop = Drop::kEmpty;
@@ -206,10 +207,12 @@ WhatsAppText classify_whatsapp_text(std::string_view raw, const WhatsAppRepeats&
     return result;
   }
 
-  std::string with_marks(trim(raw));
+  std::string_view with_marks = trimmed;
   const bool cut_media = cut_tail(with_marks, result.edited, repeats);
-  plain = strip_marks(with_marks);
-  text = trim(plain);
+  if (with_marks.size() < trimmed.size()) {
+    plain = strip_marks(with_marks);
+    text = trim(plain);
+  }
   if (cut_media) {
     // What remains of "report.pdf • 2 pages" is no caption.
     const std::string_view name = trim(text.substr(0, text.find("•")));
