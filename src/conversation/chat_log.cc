@@ -49,18 +49,26 @@ void MessageList::rename_senders(const std::function<std::string(std::string_vie
   for (std::size_t i = 0; i < size(); ++i) entries_[i].sender = numbers[entries_[i].sender];
 }
 
+// Merges runs that are in order, two by two, until there is one: exports are mostly in order, or a few of them in a row
+// are, and what lies on disk is read and written from front to back.
 void MessageList::sort_by_time() {
-  bool sorted = true;
-  for (std::size_t i = 1; i < size() && sorted; ++i) sorted = entries_[i - 1].time <= entries_[i].time;
-  if (sorted) return;
-  // Keys are copied because a sort visits memory in no order, which spilled entries would pay for at each step.
-  std::vector<std::pair<std::int64_t, std::uint32_t>> order;
-  order.reserve(size());
-  for (std::size_t i = 0; i < size(); ++i) order.emplace_back(entries_[i].time, static_cast<std::uint32_t>(i));
-  std::sort(order.begin(), order.end());
-  SpillVector<Entry> ordered;
-  for (const auto& [time, i] : order) ordered.push_back(entries_[i]);
-  entries_ = std::move(ordered);
+  const auto run_end = [&](std::size_t at) {
+    if (at < size()) ++at;
+    while (at < size() && entries_[at - 1].time <= entries_[at].time) ++at;
+    return at;
+  };
+  while (run_end(0) < size()) {
+    SpillVector<Entry> merged;
+    for (std::size_t begin = 0; begin < size();) {
+      const std::size_t middle = run_end(begin), end = run_end(middle);
+      for (std::size_t left = begin, right = middle; left < middle || right < end;) {
+        const bool from_left = right == end || (left < middle && entries_[left].time <= entries_[right].time);
+        merged.push_back(entries_[from_left ? left++ : right++]);
+      }
+      begin = end;
+    }
+    entries_ = std::move(merged);
+  }
 }
 
 void MessageList::reorder(const std::vector<std::uint32_t>& order) {
