@@ -53,10 +53,8 @@ fi
 step "Words -> conversations of 4 to 6 messages"
 "$attune" import "$words" --me "$me" --exchanges 2-3 -o "$folder/data"
 
-if "$attune" data check --help >/dev/null 2>&1; then
-  step "Check: lengths, what is trained on, problems"
-  "$attune" data check "$folder/data" --model "$model"
-fi
+step "Check: lengths, what is trained on, problems"
+"$attune" data check "$folder/data" --model "$model"
 
 step "Plan: every byte before anything starts"
 "$attune" plan "$model" --data "$folder/data"
