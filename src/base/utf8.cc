@@ -42,6 +42,13 @@ Prefix valid_prefix(std::string_view text, std::size_t position) {
   return {used, used == static_cast<std::size_t>(first.length)};
 }
 
+// Whether a sequence of two bytes stands there: most letters beyond ASCII.
+bool is_pair(std::string_view text, std::size_t position) {
+  const auto first = static_cast<unsigned char>(text[position]);
+  return first >= 0xC2 && first <= 0xDF && position + 1 < text.size() &&
+         (static_cast<unsigned char>(text[position + 1]) & 0xC0) == 0x80;
+}
+
 // The end of the run of ASCII that begins at `i`, eight bytes at a time.
 std::size_t ascii_end(std::string_view text, std::size_t i) {
   for (std::uint64_t word; i + sizeof word <= text.size(); i += sizeof word) {
@@ -55,11 +62,12 @@ std::size_t ascii_end(std::string_view text, std::size_t i) {
 }  // namespace
 
 Utf8Step decode_utf8_sequence(std::string_view text, std::size_t position) {
-  const Prefix prefix = valid_prefix(text, position);
-  if (!prefix.complete) return {U'\uFFFD', position + std::max<std::size_t>(prefix.bytes, 1), false};
   const auto byte = [&](std::size_t i) {
     return static_cast<char32_t>(static_cast<unsigned char>(text[position + i]));
   };
+  if (is_pair(text, position)) return {(byte(0) & 0x1F) << 6 | (byte(1) & 0x3F), position + 2, true};
+  const Prefix prefix = valid_prefix(text, position);
+  if (!prefix.complete) return {U'\uFFFD', position + std::max<std::size_t>(prefix.bytes, 1), false};
   static constexpr char32_t kLeadMask[] = {0, 0x7F, 0x1F, 0x0F, 0x07};
   char32_t code_point = byte(0) & kLeadMask[prefix.bytes];
   for (std::size_t i = 1; i < prefix.bytes; ++i) code_point = code_point << 6 | (byte(i) & 0x3F);
@@ -81,6 +89,10 @@ void append_utf8(std::string& text, char32_t c) {
 
 bool is_valid_utf8(std::string_view text) {
   for (std::size_t i = 0; (i = ascii_end(text, i)) < text.size();) {
+    if (is_pair(text, i)) {
+      i += 2;
+      continue;
+    }
     const Prefix prefix = valid_prefix(text, i);
     if (!prefix.complete) return false;
     i += prefix.bytes;

@@ -1,6 +1,7 @@
 #include "token/added_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
 #include "base/utf8.h"
@@ -44,7 +45,7 @@ void AddedTokens::finish(const Normalize& normalize, const std::string& where) {
     }
     Matcher& matcher = token.normalized ? normalized_ : raw_;
     const std::string& pattern = entry.pattern;
-    matcher.begins[static_cast<std::uint8_t>(pattern[0])] = true;
+    if (!std::exchange(matcher.begins[static_cast<std::uint8_t>(pattern[0])], true)) matcher.first_bytes += pattern[0];
     if (pattern.size() == 1)
       matcher.single_byte[static_cast<std::uint8_t>(pattern[0])] = id;
     else
@@ -57,10 +58,17 @@ void AddedTokens::finish(const Normalize& normalize, const std::string& where) {
   }
 }
 
+// The first byte at `at` or behind it that begins some token. Those of most models begin with '<'.
+std::size_t AddedTokens::Matcher::next_begin(std::string_view text, std::size_t at) const {
+  if (first_bytes.size() <= 1)
+    return first_bytes.empty() ? text.size() : std::min(text.find(first_bytes[0], at), text.size());
+  while (at < text.size() && !begins[static_cast<std::uint8_t>(text[at])]) ++at;
+  return at;
+}
+
 std::optional<AddedTokens::Matcher::Candidate> AddedTokens::longest_at(const Matcher& matcher, std::string_view text,
                                                                        std::size_t at,
                                                                        std::span<const ByteRange> plain) const {
-  if (!matcher.begins[static_cast<std::uint8_t>(text[at])]) return std::nullopt;
   const auto allowed = [&](TokenId id, std::size_t size) {
     if (plain.empty() || !entries_.at(id).token.special) return true;
     const auto range = std::ranges::upper_bound(plain, at, {}, &ByteRange::end);  // the first that ends after `at`
@@ -87,7 +95,7 @@ std::vector<AddedTokenMatch> AddedTokens::find(std::string_view text, bool norma
   const Matcher& matcher = normalized ? normalized_ : raw_;
   std::vector<AddedTokenMatch> parts;
   std::size_t covered = 0;
-  for (std::size_t at = 0; at < text.size();) {
+  for (std::size_t at = 0; (at = matcher.next_begin(text, at)) < text.size();) {
     const auto found = longest_at(matcher, text, at, plain);
     if (!found) {
       ++at;

@@ -60,6 +60,8 @@ class AddedTokens {
       std::string_view pattern;
       TokenId id;
     };
+    std::size_t next_begin(std::string_view text, std::size_t at) const;
+    std::string first_bytes;  // of all patterns, each once
     std::array<bool, 256> begins{};
     std::unordered_map<std::uint16_t, std::vector<Candidate>> by_two_bytes;  // longest first
     std::array<std::optional<TokenId>, 256> single_byte{};

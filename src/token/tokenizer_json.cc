@@ -13,6 +13,8 @@
 namespace attune {
 namespace {
 
+constexpr std::size_t kBytesPerToken = 3;  // hardly a text has more tokens than this makes
+
 class JsonTokenizer : public Tokenizer {
  public:
   JsonTokenizer(TokenizerFile file, const TokenizerConfig& config, const std::string& where)
@@ -33,6 +35,7 @@ class JsonTokenizer : public Tokenizer {
                                    std::span<const ByteRange> plain) const override {
     const ValidText valid(raw, plain);
     std::vector<TokenId> ids;
+    ids.reserve(valid.text.size() / kBytesPerToken);
     for (const AddedTokenMatch& outer : added_.find(valid.text, false, valid.plain)) {
       if (outer.id) {
         ids.push_back(*outer.id);

@@ -164,7 +164,7 @@ bool is_surely_nfc(std::string_view text) {
     const bool sure = c < 0x300 || (c >= 0x410 && c <= 0x44F) || (c >= 0x2002 && c <= 0x20CF) ||
                       (c >= 0x2190 && c <= 0x2328) || (c >= 0x2500 && c <= 0x2ADB) || (c >= 0x3041 && c <= 0x3096) ||
                       (c >= 0x30A1 && c <= 0x30FA) || (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0xAC00 && c <= 0xD7A3) ||
-                      (c >= 0x1F300 && c <= 0x1FAFF) || c == 0xFE0F || c == 0x200D;
+                      (c >= 0x1F300 && c <= 0x1FAFF) || c == 0xFE0F || c == 0x200D || c == 0xFFFD;
     if (!sure) return false;
     i = step.next;
   }
