@@ -23,7 +23,7 @@ class ResidentPages {
   void settle(const std::byte* data, std::size_t size) const;
 
  private:
-  static constexpr std::size_t kBlockBytes = std::size_t{1} << 22, kNone = SIZE_MAX;
+  static constexpr std::size_t kBlockBytes = std::size_t{1} << 20, kNone = SIZE_MAX;
   void turn_to(const std::byte* data, std::size_t size, std::size_t block) const;
   mutable std::size_t last_ = kNone;
   mutable std::array<std::size_t, 4> recent_{kNone, kNone, kNone, kNone};

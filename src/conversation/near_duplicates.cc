@@ -182,6 +182,20 @@ Fingerprint fingerprint_of(const Conversation& conversation, std::uint64_t seed)
   return print;
 }
 
+// Eight places for each band, so that one in eight takes another's.
+void NearDuplicates::expect(const SpillVector<Fingerprint>& prints) {
+  const std::size_t size = std::bit_ceil(kBands * prints.size() * 8);
+  std::vector<bool> once(size);
+  repeated_.assign(size, false);
+  for (std::size_t i = 0; i < prints.size(); ++i) {
+    for (const std::uint32_t band : prints[i].bands) {
+      const std::size_t place = mix(band) & (size - 1);
+      if (once[place]) repeated_[place] = true;
+      once[place] = true;
+    }
+  }
+}
+
 NearDuplicates::Found NearDuplicates::find(const Fingerprint& print, const Conversation& conversation,
                                            std::uint32_t group) const {
   return compare(candidates_of(print, group), print, conversation);
@@ -227,7 +241,9 @@ NearDuplicates::Found NearDuplicates::compare(const std::vector<std::uint32_t>& 
 void NearDuplicates::add(const Fingerprint& print, std::uint32_t number, std::uint32_t group) {
   const auto entry = static_cast<std::uint32_t>(entries_.size());
   entries_.push_back({print.exact, number, group});
-  for (const std::uint32_t key : print.bands) put(key, entry);
+  for (const std::uint32_t key : print.bands) {
+    if (repeated_.empty() || repeated_[mix(key) & (repeated_.size() - 1)]) put(key, entry);
+  }
 }
 
 void NearDuplicates::put(std::uint32_t key, std::uint32_t entry) {

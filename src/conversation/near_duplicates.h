@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/spill.h"
 #include "conversation/conversation_store.h"
 
 namespace attune {
@@ -30,6 +31,9 @@ class NearDuplicates {
   // fingerprints must be of one seed.
   explicit NearDuplicates(const ConversationStore& store, double threshold = 0.8)
       : store_(store), threshold_(threshold) {}
+
+  // Tells beforehand all that will be added or looked for: a band that only one of them has needs no place in memory.
+  void expect(const SpillVector<Fingerprint>& prints);
 
   enum class Found { kNothing, kSame, kNear };
   // Compares with what was added under another `group`: windows of one session may overlap.
@@ -57,6 +61,7 @@ class NearDuplicates {
 
   const ConversationStore& store_;
   double threshold_;
+  std::vector<bool> repeated_;  // by a hash of the band: more than one may have it; empty: nothing was expected
   std::vector<Entry> entries_;
   std::vector<Slot> slots_;
   std::size_t used_ = 0;

@@ -58,11 +58,12 @@ DatasetSplit split_sessions(const SessionPool& pool, const SplitOptions& options
   std::stable_sort(order.begin(), order.end(),
                    [&](auto a, auto b) { return pool.sessions()[a].time < pool.sessions()[b].time; });
   NearDuplicates seen(pool.conversations(), options.near_duplicate);
+  seen.expect(pool.fingerprints());
   Fates fates(pool.conversations().size(), Found::kNothing);
   const auto judge = [&](std::uint32_t s, bool drop, bool remember) {
     const Session& session = pool.sessions()[s];
     for (std::uint32_t w = session.window; w < session.window + session.windows; ++w) {
-      const Fingerprint& print = pool.fingerprint(w);
+      const Fingerprint& print = pool.fingerprints()[w];
       if (drop) fates[w] = seen.find(print, w, s);
       if (remember && fates[w] == Found::kNothing) seen.add(print, w, s);
     }

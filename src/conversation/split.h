@@ -31,7 +31,7 @@ class SessionPool {
   void add(const MessageSession& session);
   const std::vector<Session>& sessions() const { return sessions_; }
   const ConversationStore& conversations() const { return conversations_; }
-  const Fingerprint& fingerprint(std::uint32_t number) const { return fingerprints_[number]; }
+  const SpillVector<Fingerprint>& fingerprints() const { return fingerprints_; }
   const Window& window(std::uint32_t number) const { return windows_[number]; }
   std::uint32_t messages(const Session& session, std::size_t exchange) const {
     return messages_[session.exchange + exchange];
