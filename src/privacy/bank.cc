@@ -75,7 +75,7 @@ std::size_t iban_at(std::string_view text, std::size_t begin, std::string& iban)
   return !word_at(text, i) && mod97_is_1(iban) ? i : 0;
 }
 
-constexpr std::size_t kFewestDigits = 13;  // of a card; an account has 16
+constexpr std::size_t kFewestBankDigits = 13;  // of a card; an account has 16
 
 bool giro_group(std::string_view digits) {
   static constexpr std::array<int, 4> kWeights = {9, 7, 3, 1};
@@ -148,7 +148,7 @@ DigitGroups first_groups(const DigitGroups& groups, std::size_t count) {
 }  // namespace
 
 void find_bank_numbers(std::string_view text, std::vector<Finding>& found) {
-  const bool numbers = count_digits(text) >= kFewestDigits;
+  const bool numbers = count_digits(text) >= kFewestBankDigits;
   std::string iban;
   for (std::size_t i = 0; i < text.size();) {
     if (!is_digit(text[i])) {

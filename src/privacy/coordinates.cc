@@ -14,7 +14,7 @@ namespace attune {
 namespace {
 
 constexpr std::size_t kLeastDecimals = 4;
-constexpr std::size_t kFewestDigits = 2 * (1 + kLeastDecimals);  // of a pair
+constexpr std::size_t kFewestPairDigits = 2 * (1 + kLeastDecimals);  // of a pair
 
 // "-12.345678" at `at`: moves behind it. The number of decimals, 0 when there is no such number.
 std::size_t read_decimal(std::string_view text, std::size_t& at, double limit) {
@@ -101,7 +101,7 @@ std::size_t plus_code_at(std::string_view text, std::size_t begin) {
 
 void find_coordinates(std::string_view text, std::vector<Finding>& found) {
   const bool code = text.find('+') != text.npos, degrees = text.find("°") != text.npos || text.find("º") != text.npos;
-  if (!code && !degrees && count_digits(text) < kFewestDigits) return;
+  if (!code && !degrees && count_digits(text) < kFewestPairDigits) return;
   for (std::size_t i = 0; i < text.size();) {
     const char c = text[i];
     const bool starts = is_digit(c) || c == '-' || c == '+' || (c >= 'C' && c <= 'X');

@@ -16,7 +16,7 @@ namespace attune {
 namespace {
 
 constexpr std::string_view kSeparators = "./()";
-constexpr std::size_t kFewestDigits = 8;  // +39 and six more
+constexpr std::size_t kFewestPhoneDigits = 8;  // +39 and six more
 
 struct CallingCode {
   std::string_view code;
@@ -183,7 +183,7 @@ std::size_t national_at(std::string_view text, std::size_t begin, std::string& v
 }  // namespace
 
 void find_phones(std::string_view text, std::vector<Finding>& found) {
-  if (count_digits(text) < kFewestDigits) return;
+  if (count_digits(text) < kFewestPhoneDigits) return;
   std::string value;
   for (std::size_t i = 0; i < text.size();) {
     std::size_t end = 0, begin = i;
