@@ -119,20 +119,23 @@ class Durability(unittest.TestCase):
 
     # ---- kills
 
-    def test_import(self):
+    def kill_what_appears_at_once(self, name, command):
+        """For commands whose output is all there, or not at all: killed, and run to the end, it is that of an undisturbed run."""
         def check():
             self.expect_whole(".")
-            if Path("killed").exists():  # all of it, or not there
+            if Path("killed").exists():
                 self.assertEqual(contents("killed"), contents("whole"))
                 self.begin_again()
 
         self.begin_again()
         shutil.rmtree("whole", ignore_errors=True)
-        command = lambda output: ["import", "chat.txt", "--me", "Pete", "-o", output]
-        self.kill_at_random(command, "import", check)
+        self.kill_at_random(command, name, check)
         toy.attune(PROGRAM, *command("killed"))
         self.assertEqual(contents("killed"), contents("whole"))
         self.expect_no_leftovers()
+
+    def test_import(self):
+        self.kill_what_appears_at_once("import", lambda output: ["import", "chat.txt", "--me", "Pete", "-o", output])
 
     def test_train(self):
         for name in ("whole", "killed"):
@@ -175,19 +178,8 @@ class Durability(unittest.TestCase):
             self.assertEqual(len(list(hub.repos[("model", "me/killed")].history("main"))), 2)  # the first and ours: none twice
 
     def test_merge(self):
-        def check():
-            self.expect_whole(".")
-            if Path("killed").exists():  # all of it, or not there
-                self.assertEqual(contents("killed"), contents("whole"))
-                self.begin_again()
-
-        self.begin_again()
-        shutil.rmtree("whole", ignore_errors=True)
-        command = lambda output: ["merge", "base/model", "--adapter", "run/adapter", "--shard-size", "20KB", "-o", output]
-        self.kill_at_random(command, "merge", check)
-        toy.attune(PROGRAM, *command("killed"))
-        self.assertEqual(contents("killed"), contents("whole"))
-        self.expect_no_leftovers()
+        self.kill_what_appears_at_once(
+            "merge", lambda output: ["merge", "base/model", "--adapter", "run/adapter", "--shard-size", "20KB", "-o", output])
 
     # ---- disks that are full
 
