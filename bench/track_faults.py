@@ -1,18 +1,19 @@
 #!/usr/bin/env python3
 """What tracking costs a run whose MLflow server refuses, hangs, dies in mid-answer, loses answers and comes back, all the
-time: the same run of attune with and without `track`, in turns.
+time: the same run of attune with and without `track`, in turns of half a second.
 
-    bench/track_faults.py PROGRAM [--pairs 10] [--steps 200]
+    bench/track_faults.py PROGRAM [--pairs 3] [--steps 200]
 
-Prints for each pair both times of a step and their ratio, then the median of the ratios. The time of a step is that of the
-whole loop, from the making of metrics.jsonl to its last line, by its number of steps. The server runs on the same machine,
-and what it takes counts as well. Exits 1 when a point was lost or came twice.
+Both runs of a pair are there at once, but one stands still (SIGSTOP) while the other goes on, so that what else the
+machine does meets both alike. Prints for each pair both times of a step and their ratio, then the median of the ratios.
+The server runs on the same machine, and what it takes counts as well. Exits 1 when a point was lost or came twice.
 """
 import argparse
 import collections
 import json
 import os
 import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -33,6 +34,8 @@ eval: {{eval_steps: 0}}
 """
 FAULTS = ["refuse", "503", "hang", "cut", "lose", None]
 SECONDS_OF_A_FAULT = 0.5
+SECONDS_OF_A_TURN = 0.5
+STEPS_LEFT = 6  # that neither run ends within a turn
 
 
 def changing_faults():
@@ -50,11 +53,39 @@ def attune(program, *arguments):
     subprocess.run([program, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
-def seconds_of_step(run):
-    metrics = Path(run) / "metrics.jsonl"
-    born = float(subprocess.run(["stat", "-c", "%.W", metrics], check=True, capture_output=True, text=True).stdout)
-    steps = sum("loss" in json.loads(line) for line in metrics.read_text().splitlines())
-    return (metrics.stat().st_mtime - born) / steps
+class Run:
+    """A run of attune that goes on in turns, and the seconds of its turns alone."""
+
+    def __init__(self, program, name, *settings):
+        command = [program, "train", "run.yaml", "--set", f"output={name}", *settings]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                        start_new_session=True)
+        self.metrics, self.turns, self.first = Path(name) / "metrics.jsonl", [], None
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def take_turn(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+        begin = time.time()
+        time.sleep(SECONDS_OF_A_TURN)
+        os.killpg(self.process.pid, signal.SIGSTOP)
+        self.turns.append((begin, time.time()))
+        self.first = self.first or self.seen()
+
+    def seen(self):
+        """(steps so far, seconds of turns up to the last of them); None before the first."""
+        steps = sum("loss" in json.loads(line) for line in self.metrics.read_text().splitlines()) \
+            if self.metrics.exists() else 0
+        written = self.metrics.stat().st_mtime if steps else 0
+        return (steps, sum(max(0, min(end, written) - begin) for begin, end in self.turns)) if steps else None
+
+    def seconds_of_step(self):
+        (first, begin), (last, end) = self.first, self.seen()
+        return (end - begin) / (last - first)
+
+    def finish(self):
+        os.killpg(self.process.pid, signal.SIGCONT)
+        if self.process.wait() != 0:
+            raise SystemExit(f"{self.metrics.parent}: attune ended with status {self.process.returncode}")
 
 
 def lost_or_doubled(server, run):
@@ -66,8 +97,8 @@ def lost_or_doubled(server, run):
     return sum(((sent - expected) + (expected - sent)).values())
 
 
-def tracked(program, name):
-    """(seconds of a step, points that were lost or doubled, requests, of them with a fault)"""
+def measure_pair(program, steps, number):
+    """(seconds of a step without, with, points that were lost or doubled, requests, of them with a fault)"""
     server, faults = Mlflow(), changing_faults()
     failed = []
 
@@ -78,24 +109,26 @@ def tracked(program, name):
         return mood
     server.fault = fault
     try:
-        attune(program, "train", "run.yaml", "--set", f"output={name}", "--set", f"track.mlflow={server.url}")
+        alone = Run(program, f"alone-{number}")
+        told = Run(program, f"told-{number}", "--set", f"track.mlflow={server.url}")
+        while all((run.seen() or (0, 0))[0] < steps - STEPS_LEFT for run in (alone, told)):
+            for run in (alone, told):
+                run.take_turn()
+        seconds = alone.seconds_of_step(), told.seconds_of_step()
+        alone.finish()
+        told.finish()
         requests = len(server.requests)
         server.fault = lambda n, method, path: None
-        attune(program, "sync", name)
-        return seconds_of_step(name), lost_or_doubled(server, name), requests, len(failed)
+        attune(program, "sync", told.metrics.parent)
+        return *seconds, lost_or_doubled(server, told.metrics.parent), requests, len(failed)
     finally:
         server.stop()
-
-
-def untracked(program, name):
-    attune(program, "train", "run.yaml", "--set", f"output={name}")
-    return seconds_of_step(name)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
-    parser.add_argument("--pairs", type=int, default=10)
+    parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=200)
     options = parser.parse_args()
     program = str(Path(options.program).resolve())
@@ -103,13 +136,11 @@ def main():
         os.chdir(folder)
         Path("run.yaml").write_text(RECIPE.replace("STEPS", str(options.steps)))
         attune(program, "import", ROOT / "assets/chat/whatsapp.txt", "--me", "Pete", "-o", "data")
-        untracked(program, "warm")
+        attune(program, "train", "run.yaml", "--set", "output=warm", "--set", "train.max_steps=2")  # keeps the tokens
         ratios, wrong, requests, failed = [], 0, 0, 0
         print("without ms   with ms   with / without")
         for pair in range(options.pairs):
-            alone = untracked(program, f"alone-{pair}") if pair % 2 == 0 else None
-            told, bad, asked, faulty = tracked(program, f"told-{pair}")
-            alone = alone if alone is not None else untracked(program, f"alone-{pair}")
+            alone, told, bad, asked, faulty = measure_pair(program, options.steps, pair)
             wrong, requests, failed = wrong + bad, requests + asked, failed + faulty
             ratios.append(told / alone)
             print(f"{1e3 * alone:10.2f}{1e3 * told:10.2f}{told / alone:17.4f}", flush=True)
