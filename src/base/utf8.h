@@ -19,6 +19,10 @@ Utf8Step decode_utf8_sequence(std::string_view text, std::size_t position);  // 
 inline Utf8Step decode_utf8(std::string_view text, std::size_t position) {
   const auto byte = static_cast<unsigned char>(text[position]);
   if (byte < 0x80) return {byte, position + 1, true};
+  if (byte >= 0xC2 && byte < 0xE0 && position + 1 < text.size()) {  // the accented letters of Europe
+    const auto second = static_cast<unsigned char>(text[position + 1]);
+    if ((second & 0xC0) == 0x80) return {(byte & 0x1Fu) << 6 | (second & 0x3Fu), position + 2, true};
+  }
   return decode_utf8_sequence(text, position);
 }
 

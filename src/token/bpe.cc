@@ -17,7 +17,6 @@ namespace {
 
 constexpr TokenId kMaxId = 1 << 24;  // far above every real vocabulary; bounds the id table
 constexpr std::uint32_t kNoIndex = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint32_t kNoRank = std::numeric_limits<std::uint32_t>::max();
 constexpr char32_t kSmallUnits = 0x3000;
 constexpr std::size_t kShortWord = 40;  // symbols; above, a heap is faster than repeated scans
 
@@ -32,8 +31,27 @@ bool is_byte_token(std::string_view token) {
 }
 
 // Latin letters and SentencePiece's U+2581 for a space: most of a text, and few enough for a table of pairs.
-constexpr char32_t kLatin = 0x180;
-std::size_t latin_index(char32_t c) { return c < kLatin ? c : c == 0x2581 ? kLatin : kLatin + 1; }
+constexpr char32_t kLatin = 0x180, kSpaceSign = 0x2581;
+std::size_t latin_index(char32_t c) { return c < kLatin ? c : c == kSpaceSign ? kLatin : kLatin + 1; }
+char32_t latin_character(std::size_t index) { return index < kLatin ? static_cast<char32_t>(index) : kSpaceSign; }
+
+// Words that wait to be encoded together.
+class WordBatch {
+ public:
+  static constexpr std::size_t kMost = 16;
+
+  bool add(std::string_view word) {  // false: full
+    if (size_ == kMost) return false;
+    words_[size_++] = word;
+    return true;
+  }
+  // What was added since the last call; valid until the next add().
+  std::span<const std::string_view> take() { return {words_.data(), std::exchange(size_, 0)}; }
+
+ private:
+  std::array<std::string_view, kMost> words_;
+  std::size_t size_ = 0;
+};
 
 }  // namespace
 
@@ -77,7 +95,7 @@ void Bpe::read_units() {
         large_units_.set(step.code_point, id);
     }
     if (options_.pieces_are_bytes && options_.ignore_merges) {
-      if (auto bytes = from_byte_characters(token)) ids_of_bytes_.emplace(*std::move(bytes), id);
+      if (const auto bytes = from_byte_characters(token)) whole_words_.set(*bytes, id);
     }
   }
   byte_units_.resize(256);
@@ -93,7 +111,6 @@ void Bpe::read_merges(const Merges& merges, const std::string& where) {
   const std::string& prefix = options_.continuing_subword_prefix;
   can_cut_ = !options_.pieces_are_bytes && prefix.empty() && options_.end_of_word_suffix.empty();
   merges_.reserve(merges.size());
-  joined_latin_.assign((kLatin + 1) * (kLatin + 1), false);
   std::uint32_t rank = 0;
   for (const auto& [left, right] : merges) {
     const auto left_id = id_of(left), right_id = id_of(right);
@@ -108,7 +125,9 @@ void Bpe::read_merges(const Merges& merges, const std::string& where) {
     const std::string whole = left + right.substr(prefix.size());
     const auto id = id_of(whole);
     if (!id) refuse(whole);
-    merges_.set(pair_key(*left_id, *right_id), {rank++, *id});
+    const Merge merge{rank++, *id};
+    merges_.set(pair_key(*left_id, *right_id), merge);
+    if (may_start(left) && may_start(right)) starting_merges_.set(pair_key(*left_id, *right_id), merge);
     for (const std::string* part : {&left, &right}) {
       if ((options_.byte_fallback && is_byte_token(*part)) || options_.unknown_token == *part) can_cut_ = false;
     }
@@ -117,12 +136,31 @@ void Bpe::read_merges(const Merges& merges, const std::string& where) {
     for (std::size_t i = decode_utf8(whole, 0).next; i < whole.size();) {
       const Utf8Step step = decode_utf8(whole, i);
       joined_.set(character_pair(before, step.code_point), 1);
-      const std::size_t left = latin_index(before), right = latin_index(step.code_point);
-      if (left <= kLatin && right <= kLatin) joined_latin_[left * (kLatin + 1) + right] = true;
       before = step.code_point;
       i = step.next;
     }
   }
+  if (!can_cut_) return;
+  cuts_latin_.reserve((kLatin + 1) * (kLatin + 1));
+  for (std::size_t left = 0; left <= kLatin; ++left) {
+    for (std::size_t right = 0; right <= kLatin; ++right) {
+      const char32_t l = latin_character(left), r = latin_character(right);
+      cuts_latin_.push_back(unit(l) >= 0 && unit(r) >= 0 && !joined_.find(character_pair(l, r)));
+    }
+  }
+}
+
+// Whether start_symbols() could put this token down.
+bool Bpe::may_start(std::string_view token) const {
+  const auto single = [](std::string_view text) { return !text.empty() && decode_utf8(text, 0).next == text.size(); };
+  const auto bare = [&](std::string_view text) {
+    if (single(text)) return true;
+    return text.ends_with(options_.end_of_word_suffix) &&
+           single(text.substr(0, text.size() - options_.end_of_word_suffix.size()));
+  };
+  if (bare(token) || is_byte_token(token) || options_.unknown_token == token) return true;
+  return token.starts_with(options_.continuing_subword_prefix) &&
+         bare(token.substr(options_.continuing_subword_prefix.size()));
 }
 
 std::optional<TokenId> Bpe::id_of(std::string_view token) const {
@@ -142,67 +180,77 @@ TokenId Bpe::unit(char32_t c) const {
   return id ? *id : -1;
 }
 
-bool Bpe::may_join(char32_t left, char32_t right) const {
+bool Bpe::may_cut(char32_t left, char32_t right) const {
   const std::size_t l = latin_index(left), r = latin_index(right);
-  if (l <= kLatin && r <= kLatin) return joined_latin_[l * (kLatin + 1) + r];
-  return joined_.find(character_pair(left, right)) != nullptr;
+  if (l <= kLatin && r <= kLatin) return cuts_latin_[l * (kLatin + 1) + r] != 0;
+  return unit(left) >= 0 && unit(right) >= 0 && !joined_.find(character_pair(left, right));
 }
 
-void Bpe::encode(std::string_view piece, std::vector<TokenId>& ids) const {
-  if (!can_cut_ || piece.empty()) return encode_word(piece, ids);
-  if (options_.ignore_merges) {
-    if (const auto id = id_of(piece)) {
-      ids.push_back(*id);
-      return;
+void Bpe::encode(std::span<const std::string_view> pieces, std::vector<TokenId>& ids) const {
+  if (!can_cut_) return encode_words(pieces, ids);
+  WordBatch words;
+  const auto add = [&](std::string_view word) {
+    if (words.add(word)) return;
+    encode_words(words.take(), ids);
+    words.add(word);
+  };
+  for (const std::string_view piece : pieces) {
+    if (piece.empty()) continue;
+    if (options_.ignore_merges) {
+      if (const auto id = id_of(piece)) {
+        encode_words(words.take(), ids);
+        ids.push_back(*id);
+        continue;
+      }
     }
-  }
-  std::size_t start = 0;
-  Utf8Step before = decode_utf8(piece, 0);
-  bool before_known = unit(before.code_point) >= 0;
-  while (before.next < piece.size()) {
-    const Utf8Step step = decode_utf8(piece, before.next);
-    const bool known = unit(step.code_point) >= 0;
-    if (known && before_known && !may_join(before.code_point, step.code_point)) {
-      encode_word(piece.substr(start, before.next - start), ids);
-      start = before.next;
+    std::size_t start = 0;
+    Utf8Step before = decode_utf8(piece, 0);
+    while (before.next < piece.size()) {
+      const Utf8Step step = decode_utf8(piece, before.next);
+      if (may_cut(before.code_point, step.code_point)) {
+        add(piece.substr(start, before.next - start));
+        start = before.next;
+      }
+      before = step;
     }
-    before = step;
-    before_known = known;
+    add(piece.substr(start));
   }
-  encode_word(piece.substr(start), ids);
+  encode_words(words.take(), ids);
 }
 
-void Bpe::encode_word(std::string_view word, std::vector<TokenId>& ids) const {
+void Bpe::encode_words(std::span<const std::string_view> words, std::vector<TokenId>& ids) const {
   thread_local std::vector<TokenId> symbols;
-  if (word.empty() || word.size() > ShortWord::kMostBytes) {
-    merge_word(word, symbols);
-    ids.insert(ids.end(), symbols.begin(), symbols.end());
-    return;
-  }
-  const ShortWord key(word);
-  CachedWord& cached = cached_word(key);
-  if (!cached.holds(key, instance_)) {
-    merge_word(word, symbols);
-    if (symbols.size() > CachedWord::kMostIds) {
-      ids.insert(ids.end(), symbols.begin(), symbols.end());
-      return;
+  std::array<ShortWord, WordBatch::kMost> keys;
+  std::array<CachedWord*, WordBatch::kMost> slots;  // nullptr: too long for one
+  WordCache& cache = WordCache::of_this_thread();
+  while (!words.empty()) {
+    const auto batch = words.first(std::min(words.size(), WordBatch::kMost));
+    words = words.subspan(batch.size());
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      slots[i] = nullptr;
+      if (!ShortWord::fits(batch[i])) continue;
+      keys[i].set(batch[i]);
+      slots[i] = &cache.slot(keys[i]);
+      __builtin_prefetch(slots[i]);  // all of them on their way before the first is needed
     }
-    cached.set(key, instance_, symbols);
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+      CachedWord* const cached = slots[i];
+      if (cached && cached->holds(keys[i], instance_)) {
+        ids.insert(ids.end(), cached->ids.begin(), cached->ids.begin() + cached->count);
+        continue;
+      }
+      merge_word(batch[i], symbols);
+      ids.insert(ids.end(), symbols.begin(), symbols.end());
+      if (cached && symbols.size() <= CachedWord::kMostIds) cached->set(keys[i], instance_, symbols);
+    }
   }
-  for (std::size_t i = 0; i < cached.count; ++i) ids.push_back(cached.ids[i]);
 }
 
 // The ids of a word that no cache knows, in `symbols`.
 void Bpe::merge_word(std::string_view word, std::vector<TokenId>& symbols) const {
   symbols.clear();
   if (options_.ignore_merges && !can_cut_) {
-    const TokenId* whole = nullptr;
-    if (options_.pieces_are_bytes) {
-      const auto found = ids_of_bytes_.find(std::string(word));
-      if (found != ids_of_bytes_.end()) whole = &found->second;
-    } else if (const auto found = ids_.find(word); found != ids_.end()) {
-      whole = &found->second;
-    }
+    const auto whole = options_.pieces_are_bytes ? whole_words_.find(word) : id_of(word);
     if (whole) {
       symbols.push_back(*whole);
       return;
@@ -268,26 +316,36 @@ void Bpe::start_symbols(std::string_view word, std::vector<TokenId>& symbols) co
 }
 
 void Bpe::merge_short(std::vector<TokenId>& symbols) const {
-  std::array<Merge, kShortWord> next{};  // the merge of symbols i and i+1
-  const auto look_up = [&](std::size_t i) {
-    const Merge* merge = merges_.find(pair_key(symbols[i], symbols[i + 1]));
-    next[i] = merge ? *merge : Merge{kNoRank, -1};
+  constexpr std::uint64_t kNone = ~std::uint64_t{0};
+  const std::size_t size = symbols.size();
+  // Of symbol i and the one after it: the merge's rank << 32 | i, so that the least is the one to do; and what it makes.
+  std::array<std::uint64_t, kShortWord> order;
+  std::array<TokenId, kShortWord> whole;
+  std::array<std::uint8_t, kShortWord> previous, next;
+  const auto look_up = [&](const FlatMap<Merge>& merges, std::size_t i) {
+    const Merge* merge = next[i] < size ? merges.find(pair_key(symbols[i], symbols[next[i]])) : nullptr;
+    order[i] = merge ? static_cast<std::uint64_t>(merge->rank) << 32 | i : kNone;
+    if (merge) whole[i] = merge->id;
   };
-  std::size_t size = symbols.size();
-  for (std::size_t i = 0; i + 1 < size; ++i) look_up(i);
-  while (size > 1) {
-    std::size_t best = 0;
-    for (std::size_t i = 1; i + 1 < size; ++i) {
-      if (next[i].rank < next[best].rank) best = i;
-    }
-    if (next[best].rank == kNoRank) break;
-    symbols[best] = next[best].id;
-    for (std::size_t i = best + 1; i + 1 < size; ++i) symbols[i] = symbols[i + 1], next[i] = next[i + 1];
-    --size;
-    if (best + 1 < size) look_up(best);
-    if (best > 0) look_up(best - 1);
+  for (std::size_t i = 0; i < size; ++i) {
+    previous[i] = static_cast<std::uint8_t>(i - 1);  // of the first: 255, beyond the end
+    next[i] = static_cast<std::uint8_t>(i + 1);
+    look_up(starting_merges_, i);
   }
-  symbols.resize(size);
+  while (true) {
+    std::uint64_t least = kNone;
+    for (std::size_t i = 0; i < size; ++i) least = std::min(least, order[i]);
+    if (least == kNone) break;
+    const std::size_t left = least & 0xFF, right = next[left];
+    symbols[left] = whole[left];
+    symbols[right] = -1;
+    order[right] = kNone;
+    next[left] = next[right];
+    if (next[left] < size) previous[next[left]] = static_cast<std::uint8_t>(left);
+    look_up(merges_, left);
+    if (previous[left] < size) look_up(merges_, previous[left]);
+  }
+  std::erase(symbols, -1);
 }
 
 void Bpe::merge_long(std::vector<TokenId>& symbols) const {

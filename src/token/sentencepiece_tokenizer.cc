@@ -134,12 +134,13 @@ class SentencePieceTokenizer : public Tokenizer {
   }
 
   void encode_word(std::string_view word, std::vector<TokenId>& ids) const {
-    if (word.empty() || word.size() > ShortWord::kMostBytes) {
+    if (!ShortWord::fits(word)) {
       encode_whole(word, false, ids);
       return;
     }
-    const ShortWord key(word);
-    CachedWord& cached = cached_word(key);
+    ShortWord key;
+    key.set(word);
+    CachedWord& cached = WordCache::of_this_thread().slot(key);
     if (cached.holds(key, owner_)) {
       ids.insert(ids.end(), cached.ids.begin(), cached.ids.begin() + cached.count);
       return;

@@ -1,6 +1,7 @@
 #include "token/tokenizer_json.h"
 
 #include <algorithm>
+#include <array>
 
 #include "token/bpe.h"
 #include "token/byte_alphabet.h"
@@ -14,6 +15,7 @@ namespace attune {
 namespace {
 
 constexpr std::size_t kBytesPerToken = 3;  // hardly a text has more tokens than this makes
+constexpr std::size_t kPiecesAtOnce = 64;
 
 class JsonTokenizer : public Tokenizer {
  public:
@@ -125,17 +127,25 @@ class JsonTokenizer : public Tokenizer {
 
   void encode_text(std::string_view text, Beginning beginning, std::vector<TokenId>& ids) const {
     if (pre_tokenizer_.piece_end) {
+      std::array<std::string_view, kPiecesAtOnce> words;
+      std::size_t count = 0;
       for (std::size_t begin = 0; begin < text.size();) {
         const std::size_t end = pre_tokenizer_.piece_end(text, begin);
-        bpe_.encode(text.substr(begin, end - begin), ids);
+        words[count++] = text.substr(begin, end - begin);
         begin = end;
+        if (count < words.size() && begin < text.size()) continue;
+        bpe_.encode({words.data(), count}, ids);
+        count = 0;
       }
       return;
     }
     Pieces pieces;
     pieces.list.push_back({text, beginning});
     for (const auto& step : pre_tokenizer_.steps) step->apply(pieces);
-    for (const Piece& piece : pieces.list) bpe_.encode(piece.text, ids);
+    std::vector<std::string_view> words;
+    words.reserve(pieces.list.size());
+    for (const Piece& piece : pieces.list) words.push_back(piece.text);
+    bpe_.encode(words, ids);
   }
 
   std::string normalize(std::string text, Beginning& beginning) const {

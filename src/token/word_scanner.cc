@@ -30,51 +30,45 @@ const std::array<Kind, kTable>& kinds() {
   return table;
 }
 
-// Reads characters from one position on.
+// Reads characters from one position on. Always inline, so that it lives in registers: its size would keep it from that.
 class Reader {
  public:
-  Reader(std::string_view text, std::size_t at) : text_(text), table_(kinds().data()), at_(at) { read(); }
+  [[gnu::always_inline]] Reader(std::string_view text, std::size_t at)
+      : text_(text), table_(kinds().data()), at_(at), now_(character(at, text_, table_)) {}
 
   bool end() const { return at_ >= text_.size(); }
-  Kind kind() const { return kind_; }  // kOther at the end
+  Kind kind() const { return now_.kind; }  // kOther at the end
   char byte() const { return text_[at_]; }
   std::size_t at() const { return at_; }
-  void next() {
-    at_ = next_;
-    read();
+  [[gnu::always_inline]] void next() {
+    at_ = now_.next;
+    now_ = character(at_, text_, table_);
   }
-  void skip(Kind kind) {
-    while (!end() && kind_ == kind) next();
+  [[gnu::always_inline]] void skip(Kind kind) {
+    while (!end() && now_.kind == kind) next();
   }
 
  private:
-  void read() {
-    if (at_ >= text_.size()) {
-      kind_ = kOther;
-      return;
-    }
-    const auto first = static_cast<unsigned char>(text_[at_]);
-    char32_t c = first;
-    if (first < 0x80) {
-      next_ = at_ + 1;
-    } else if (first < 0xE0) {
-      c = (first & 0x1Fu) << 6 | byte_at(1);
-      next_ = at_ + 2;
-    } else if (first < 0xF0) {
-      c = (first & 0x0Fu) << 12 | byte_at(1) << 6 | byte_at(2);
-      next_ = at_ + 3;
-    } else {
-      c = (first & 0x07u) << 18 | byte_at(1) << 12 | byte_at(2) << 6 | byte_at(3);
-      next_ = at_ + 4;
-    }
-    kind_ = c < kTable ? table_[c] : kind_of(c);
+  struct Character {
+    Kind kind;
+    std::size_t next;  // where the one after it begins
+  };
+
+  [[gnu::always_inline]] static Character character(std::size_t at, std::string_view text, const Kind* table) {
+    if (at >= text.size()) return {kOther, at};
+    const auto byte_at = [&](std::size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(text[at + i])); };
+    const auto tail = [&](std::size_t i) { return byte_at(i) & 0x3Fu; };
+    const char32_t first = byte_at(0);
+    if (first < 0x80) return {table[first], at + 1};
+    if (first < 0xE0) return {table[(first & 0x1Fu) << 6 | tail(1)], at + 2};
+    if (first < 0xF0) return {table[(first & 0x0Fu) << 12 | tail(1) << 6 | tail(2)], at + 3};
+    return {kind_of((first & 0x07u) << 18 | tail(1) << 12 | tail(2) << 6 | tail(3)), at + 4};
   }
-  char32_t byte_at(std::size_t offset) const { return static_cast<unsigned char>(text_[at_ + offset]) & 0x3Fu; }
 
   std::string_view text_;
   const Kind* table_;
-  std::size_t at_, next_ = 0;
-  Kind kind_ = kOther;
+  std::size_t at_;
+  Character now_;
 };
 
 // 's|'t|'re|'ve|'m|'ll|'d: its end, or `begin`. Without regard to case, U+017F is an s as well.
