@@ -9,6 +9,7 @@ void add_bench_command(CLI::App& app);
 void add_chat_command(CLI::App& app);
 void add_data_command(CLI::App& app);
 void add_demo_command(CLI::App& app);
+void add_doctor_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_export_command(CLI::App& app);
 void add_generate_command(CLI::App& app);
@@ -30,7 +31,7 @@ inline constexpr auto kCommands = {
     add_demo_command,     add_import_command, add_data_command,     add_synth_command,  add_plan_command,
     add_train_command,    add_runs_command,   add_eval_command,     add_report_command, add_chat_command,
     add_generate_command, add_serve_command,  add_merge_command,    add_export_command, add_push_command,
-    add_pull_command,     add_sync_command,   add_pretrain_command, add_bench_command,
+    add_pull_command,     add_sync_command,   add_pretrain_command, add_doctor_command, add_bench_command,
 };
 
 }  // namespace attune

@@ -32,4 +32,9 @@ void limit_simd_from_environment() {
   if (const char* const widest = std::getenv("ATTUNE_SIMD")) limit_simd(widest);
 }
 
+std::string simd_in_use() {
+  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(usable & -usable);  // the better of two sets is the lower bit
+}
+
 }  // namespace attune

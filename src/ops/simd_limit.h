@@ -13,4 +13,7 @@ void limit_simd(const std::string& widest);
 // limit_simd with the value of the environment variable ATTUNE_SIMD; nothing when it is not set.
 void limit_simd_from_environment();
 
+// The instruction set that the kernels run on after any limit, by Highway's name: "AVX2", "AVX3_ZEN4", "NEON".
+std::string simd_in_use();
+
 }  // namespace attune

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import toy
@@ -227,6 +228,21 @@ class Chat(Cli):
         answers, error = self.chat(*["the sea is calm"] * 12)
         self.assertEqual(len(answers), 12)
         self.assertIn("the context of 64 tokens is full: the oldest ", error)
+
+    def test_doctor_describes_the_machine(self):
+        output, _ = attune("doctor")
+        for line in (r"cores +\d+, of which \d+ (is|are) used", r"instruction set +\w+", r"memory +[\d.]+ [MGT]B, of which",
+                     r"products +[1-9]\d* GFLOP/s in (f32|bf16), measured", r"memory's speed +[\d.]+ GB/s, measured", r"GPU +\w"):
+            self.assertRegex(output, f"(?m)^{line}")
+        machine = json.loads(attune("doctor", "--json")[0])
+        self.assertEqual(machine["cores"], len(os.sched_getaffinity(0)))
+        self.assertGreater(machine["gemm_peak_gflops"], 0)
+        self.assertGreater(machine["memory_bandwidth_gb_per_second"], 0)
+        self.assertGreaterEqual(machine["memory_bytes"], machine["available_memory_bytes"])
+        self.assertEqual(machine["gpus"] == [], machine["gpu_problem"] != "")
+        with unittest.mock.patch.dict(os.environ, {"ATTUNE_SIMD": "scalar", "OMP_NUM_THREADS": "1"}):
+            limited = json.loads(attune("doctor", "--json")[0])
+        self.assertEqual((limited["simd"], limited["threads"]), ("SCALAR", 1))
 
     def test_unknown_command(self):
         self.refused("[/rest] is no command; /help lists them", "chat", "base/model", text="/rest\n")
