@@ -37,7 +37,9 @@ std::optional<std::string> nearest_name(std::string_view name, std::span<const s
       found = candidate;
     }
   }
-  return found;
+  if (found) return found;
+  const auto longer = std::ranges::find_if(candidates, [&](const std::string& c) { return c.starts_with(name); });
+  return name.size() < 3 || longer == candidates.end() ? std::nullopt : std::optional(*longer);
 }
 
 std::string did_you_mean(std::string_view name, std::span<const std::string> candidates) {

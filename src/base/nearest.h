@@ -8,7 +8,8 @@
 
 namespace attune {
 
-// The candidate with the smallest edit distance to `name`, when that distance is at most max(2, a third of the name's length).
+// The candidate with the smallest edit distance to `name`, when that distance is at most max(2, a third of the name's length);
+// else the first that begins with `name`, when that has three letters or more.
 std::optional<std::string> nearest_name(std::string_view name, std::span<const std::string> candidates);
 
 // "; did you mean X?" or "".

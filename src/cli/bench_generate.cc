@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "cli/named_values.h"
 #include "generate/generator.h"
 #include "model/flops.h"
 #include "model/shapes.h"
@@ -84,7 +85,7 @@ void add_bench_generate(CLI::App& bench) {
   generate->add_option("--prompt", options->prompt, "Tokens of the prompt")->capture_default_str();
   generate->add_option("--tokens", options->tokens, "Tokens of the answer")->capture_default_str();
   generate->add_option("--quantization", options->quantization, "nf4, int8 or none")
-      ->transform(CLI::CheckedTransformer(kQuantizations));
+      ->transform(named_values(kQuantizations));
   generate->add_flag("--json", options->json, "Print JSON");
   generate->footer("Example: attune bench generate --shape llama-250m --json");
   generate->callback([options] { run_bench_generate(*options); });

@@ -143,6 +143,8 @@ class Chat {
       note("the adapter is " + value);
     } else if (name == "/adapter" && value.empty()) {
       note(session_.adapter_on() ? "the adapter is on" : "the adapter is off");
+    } else if (name == "/adapter") {
+      throw UserError("[/adapter] expected on or off, got {}; another adapter is for `attune chat --adapter`", value);
     } else {
       throw UserError("[{}] is no command; /help lists them", line);
     }
@@ -180,8 +182,10 @@ class Chat {
     const char* const end = generated.reason == FinishReason::kStop          ? ""
                             : generated.reason == FinishReason::kInterrupted ? ", stopped by you"
                                                                              : ", cut at the limit";
-    note(fmt::format("{} tokens, {:.1f} tokens/s, context {} of {}{}", generated.tokens.size(),
-                     turn.answer.tokens_per_second(), session_.context_used(), session_.context(), end));
+    const double rate = turn.answer.tokens_per_second();
+    note(fmt::format("{} token{}, {}context {} of {}{}", generated.tokens.size(),
+                     generated.tokens.size() == 1 ? "" : "s", rate > 0 ? fmt::format("{:.1f} tokens/s, ", rate) : "",
+                     session_.context_used(), session_.context(), end));
   }
 
   static constexpr std::string_view kBlock = "\"\"\"";

@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/general_words.h"
+#include "cli/named_values.h"
 #include "cli/speak.h"
 #include "eval/evaluate.h"
 #include "hub/pull.h"
@@ -129,6 +130,30 @@ EvalRequest request_of(const EvalArguments& options, bool is_run) {
   return request;
 }
 
+// Where the results go. A run's eval.json tells of its result, so that of another adapter needs a file of its own.
+std::optional<fs::path> output_of(const EvalArguments& options, bool is_run) {
+  if (!options.output.empty()) return options.output;
+  const fs::path run = options.speak.model;
+  std::error_code ignored;
+  const bool of_result =
+      options.speak.adapter.empty() || fs::equivalent(options.speak.adapter, run / "adapter", ignored);
+  return is_run && of_result ? std::optional(run / "eval.json") : std::nullopt;
+}
+
+// An earlier evaluation in that file, when it is one of the adapter that is there now.
+Json earlier_evaluation(const fs::path& file, const EvalRequest& request) {
+  if (!fs::exists(file)) return {};
+  if (request.adapter) {
+    const fs::path weights = *request.adapter / "adapter_model.safetensors";
+    if (fs::exists(weights) && fs::last_write_time(weights) > fs::last_write_time(file)) return {};
+  }
+  try {
+    return parse_json(read_file(file), file.string());
+  } catch (const BadFile&) {
+    return {};  // not an evaluation: to be replaced, as without --only
+  }
+}
+
 void run_eval(const EvalArguments& options) {
   check_numbers(options);
   watch_interrupts();
@@ -139,18 +164,25 @@ void run_eval(const EvalArguments& options) {
   request.watch.show = [&](std::string_view what, std::int64_t done, std::int64_t total) {
     display.show(what, done, total);
   };
-  const Json evaluation = evaluate(request);
+  Json evaluation = evaluate(request);
+  const std::optional<fs::path> output = output_of(options, is_run);
+  if (output && !options.only.empty())
+    evaluation = join_evaluations(earlier_evaluation(*output, request), std::move(evaluation));
   const std::string text = evaluation.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
-  const fs::path output = !options.output.empty() ? fs::path(options.output)
-                          : is_run                ? target / "eval.json"
-                                                  : fs::path();
-  if (!output.empty()) write_file_atomic(output, text);
+  if (output) write_file_atomic(*output, text);
   if (options.json) {
     fmt::print("{}", text);
     return;
   }
   fmt::print("{}", to_text(evaluation));
-  if (!output.empty()) fmt::print("\nWrote {}\n", output.string());
+  if (output) {
+    fmt::print("\nWrote {}\n", output->string());
+  } else if (is_run) {
+    fmt::print("\nNot written to {}: that is for the run's result; name a file with -o\n",
+               (target / "eval.json").string());
+  }
+  if (output == target / "eval.json" && fs::exists(target / "spool" / "journal"))
+    fmt::print("next attune sync {}   where the run is tracked\n", target.string());
 }
 
 }  // namespace
@@ -174,13 +206,16 @@ void add_eval_command(CLI::App& app) {
   command->add_option("--general-questions", options->general_questions,
                       "Questions with choices for the same; absent: the bundled ones");
   command->add_option("--budget", options->budget, "By how much the loss on them may rise")->capture_default_str();
-  command->add_option("--only", options->only, "held-out, style, forgetting, quantization, leak or checks (repeat it)")
+  command
+      ->add_option(
+          "--only", options->only,
+          "held-out, style, forgetting, quantization, leak or checks (repeat it); what was measured before stays")
       ->take_all()
       ->expected(1);
   command->add_option("--limit", options->limit, "Conversations, answers, passages and questions of each measure")
       ->capture_default_str();
   command->add_option("--quantization", options->speak.quantization, "none, nf4 or int8; absent: the run's")
-      ->transform(CLI::CheckedTransformer(kQuantizations).description(""));
+      ->transform(named_values(kQuantizations));
   command->add_option("--max-tokens", options->speak.max_tokens, "Longest answer")->capture_default_str();
   command->add_option("--temperature", sampler.temperature, "Of the answers whose style is measured")
       ->capture_default_str();

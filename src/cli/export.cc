@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/named_values.h"
 #include "export/gguf_lora.h"
 #include "export/ollama.h"
 #include "hub/pull.h"
@@ -103,7 +104,7 @@ void add_export_command(CLI::App& app) {
   command
       ->add_option("--dtype", options->dtype,
                    "f32, f16, bf16, q8_0, q4_0 or q4_k_m; absent: q8_0, and f32 for gguf-lora")
-      ->transform(CLI::CheckedTransformer(kTypes).description(""));
+      ->transform(named_values(kTypes));
   command->add_option("-o,--output", options->output, "File or folder to write; must not exist")->required();
   command->add_flag("--separate-adapter", options->separate_adapter,
                     "ollama: the adapter beside the base model instead of merged into it");

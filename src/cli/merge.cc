@@ -10,6 +10,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "hub/card.h"
 #include "hub/pull.h"
 
 namespace attune {
@@ -24,7 +25,8 @@ struct MergeArguments {
 Json to_json(const Comparison& comparison) {
   return {{"loss_adapter", comparison.first_loss}, {"loss_merged", comparison.second_loss},
           {"kl", comparison.divergence},           {"tokens", comparison.tokens},
-          {"answers", comparison.answers},         {"equal_answers", comparison.equal_answers}};
+          {"answers", comparison.answers},         {"equal_answers", comparison.equal_answers},
+          {"choice_gap", comparison.choice_gap}};
 }
 
 void print_line(const std::string& name, const Comparison& comparison) {
@@ -64,6 +66,7 @@ void run_merge(MergeArguments& options) {
   }
   options.merge.model = resolve_model(options.merge.model.string());
   options.merge.adapter = resolve_model(options.merge.adapter.string());
+  options.merge.run = run_of(options.merge.adapter);
   watch_interrupts();
   std::optional<Progress> bar;
   const MergeReport report = merge_adapter(options.merge, [&](std::uint64_t done, std::uint64_t all) {
@@ -89,7 +92,9 @@ void add_merge_command(CLI::App& app) {
   command->add_option("--data", options->data,
                       "Conversations to compare on; absent: the held-out rows of the adapter's run, else questions");
   command->add_option("--shard-size", options->shard_size, "Largest file of weights")->capture_default_str();
-  command->add_option("--tolerance", options->merge.tolerance, "Nats per token by which the loss may grow")
+  command
+      ->add_option("--tolerance", options->merge.tolerance,
+                   "Nats by which losses per token, and the choices in greedy answers, may differ")
       ->capture_default_str();
   command->add_flag("--json", options->json, "Print the comparison as JSON");
   command->footer(

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <poll.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -11,6 +12,7 @@
 #include "base/interrupt.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/named_values.h"
 #include "format/gguf.h"
 #include "serve/api.h"
 #include "serve/http_server.h"
@@ -51,6 +53,9 @@ std::string api_key(const ServeArguments& options) {
   key = key.substr(begin, end + 1 - begin);
   if (key.find_first_of(" \t\r\n") != std::string::npos)
     throw UserError("[{}] holds more than one line or word", where);
+  if (std::any_of(key.begin(), key.end(), [](char c) { return c <= ' ' || c > '~'; }))
+    throw UserError("[{}] holds bytes that no HTTP header can carry; a key is letters, digits and signs of ASCII",
+                    where);
   return key;
 }
 
@@ -186,7 +191,7 @@ void add_serve_command(CLI::App& app) {
   command
       ->add_option("--quantization", options->quantization,
                    "none, nf4 or int8; absent: nf4 when the linear layers exceed 2 GB in 16 bit, else none")
-      ->transform(CLI::CheckedTransformer(kQuantizations).description(""));
+      ->transform(named_values(kQuantizations));
   command->add_flag("--no-prompt-lookup", options->no_lookup,
                     "Do not guess ahead in greedy answers (guesses change the speed only, never the answer)");
   command->footer(

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "cli/named_values.h"
 #include "format/gguf.h"
 #include "hub/pull.h"
 #include "token/chat_template.h"
@@ -80,7 +81,7 @@ void add_speak_options(CLI::App& command, SpeakOptions& options) {
   command
       .add_option("--quantization", options.quantization,
                   "none, nf4 or int8; absent: nf4 when the linear layers exceed 2 GB in 16 bit, else none")
-      ->transform(CLI::CheckedTransformer(kQuantizations).description(""));
+      ->transform(named_values(kQuantizations));
   command.add_option("--context", options.context,
                      "Tokens of prompt and answer together; absent: the model's limit, at most 4096");
   command.add_flag("--no-prompt-lookup", options.no_prompt_lookup,
@@ -133,8 +134,8 @@ std::unique_ptr<Engine> open_engine(const SpeakOptions& options, const Model& mo
 }
 
 double Answer::tokens_per_second() const {
-  const auto count = static_cast<double>(generated.tokens.size());
-  return count > 0 && generated.answer_seconds > 0 ? count / generated.answer_seconds : 0;
+  const auto steps = static_cast<double>(generated.tokens.size()) - 1;  // the prompt gave the first token
+  return steps > 0 && generated.answer_seconds > 0 ? steps / generated.answer_seconds : 0;
 }
 
 Answer stream_answer(Engine& engine, std::int64_t adapter, const Tokenizer& tokenizer, std::vector<TokenId> prompt,

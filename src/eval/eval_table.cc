@@ -90,19 +90,15 @@ void add_quantization(Json& table, const Json& json) {
 }
 
 void add_canaries(Json& table, const Json& json) {
-  const Json canaries = json.contains("leak") ? json["leak"].value("canaries", Json::array()) : Json::array();
-  if (canaries.empty()) return;
+  const Json leak = json.value("leak", Json::object());
+  if (!leak.contains("canary_totals")) return;
+  const std::size_t count = leak["canaries"].size();
   Json told = Json::array({"canaries told"}), exposed = Json::array({"canaries, highest exposure in bits"});
   for (const char* const column : kColumns) {
-    int count = 0;
-    std::optional<double> highest;
-    for (const Json& canary : canaries) {
-      if (!canary.contains(column)) continue;
-      count += canary[column]["told"].get<bool>();
-      highest = std::max(highest.value_or(0), canary[column]["exposure"].get<double>());
-    }
-    told.push_back(highest ? fmt::format("{} of {}", count, canaries.size()) : "");
-    exposed.push_back(highest ? with_1_digit(*highest) : "");
+    const auto voice = leak["canary_totals"].find(column);
+    const bool measured = voice != leak["canary_totals"].end();
+    told.push_back(measured ? fmt::format("{} of {}", voice->at("told").get<int>(), count) : "");
+    exposed.push_back(measured ? with_1_digit(voice->at("highest_exposure").get<double>()) : "");
   }
   table.push_back(std::move(told));
   table.push_back(std::move(exposed));

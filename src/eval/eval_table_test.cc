@@ -58,6 +58,8 @@ TEST(EvalTable, Canaries) {
                                       {"tuned", {{"told", true}, {"exposure", 7.0}, {"rank", 1}}}});
   json["leak"]["canaries"].push_back({{"base", {{"told", false}, {"exposure", 0.5}, {"rank", 90}}},
                                       {"tuned", {{"told", false}, {"exposure", 2.0}, {"rank", 32}}}});
+  json["leak"]["canary_totals"] = {{"base", {{"told", 0}, {"highest_exposure", 1.5}}},
+                                   {"tuned", {{"told", 1}, {"highest_exposure", 7.0}}}};
   EXPECT_EQ(table_of(json).dump(),
             R"([["canaries told","0 of 2","1 of 2",""],["canaries, highest exposure in bits","1.5","7.0",""]])");
   EXPECT_EQ(verdict_of(json)["text"], "knows 1 of 2 canaries");

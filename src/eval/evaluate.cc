@@ -54,4 +54,17 @@ Json evaluate(const EvalRequest& request) {
   return results;
 }
 
+Json join_evaluations(const Json& earlier, Json now) {
+  if (!earlier.is_object()) return now;
+  for (const char* const key : {"attune", "model", "adapter", "quantization", "limit"}) {
+    if (earlier.value(key, Json()) != now.value(key, Json())) return now;
+  }
+  for (const auto& [key, part] : earlier.items()) {
+    if (!now.contains(key)) now[key] = part;
+  }
+  now["table"] = table_of(now);
+  now["verdict"] = verdict_of(now);
+  return now;
+}
+
 }  // namespace attune

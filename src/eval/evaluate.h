@@ -25,6 +25,10 @@ inline constexpr std::array<std::string_view, 6> kMeasures = {"held-out",     "s
 // Runs the measures. Throws Interrupted after Ctrl-C, UserError when there is nothing to measure, and as Subject.
 Json evaluate(const EvalRequest& request);
 
+// What `now` measured, and of `earlier`, an evaluation of the same adapter with the same settings, what `now` did not. Any
+// other `earlier` is left out.
+Json join_evaluations(const Json& earlier, Json now);
+
 // The two parts for people, of an evaluation without them.
 Json table_of(const Json& evaluation);
 Json verdict_of(const Json& evaluation);

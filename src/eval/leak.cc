@@ -139,6 +139,17 @@ Json measure_leak(Subject& subject) {
     result["candidates"] = rows.rows();
     json["canaries"].push_back(std::move(result));
   }
+  if (!request.canaries.empty()) {
+    json["canary_totals"] = by_voice(subject, [&](const Voice& voice) {
+      int told = 0;
+      double highest = 0;
+      for (const Json& canary : json["canaries"]) {
+        told += canary[voice.name]["told"].get<bool>();
+        highest = std::max(highest, canary[voice.name]["exposure"].get<double>());
+      }
+      return Json{{"told", told}, {"highest_exposure", highest}};
+    });
+  }
   return json.empty() ? Json(nullptr) : json;
 }
 

@@ -124,15 +124,19 @@ void score(Comparison& sums, Scorer& first, Scorer& second, const EncodedConvers
   });
 }
 
-// Whether both models find the same token the likeliest in every place of an answer that the first one gave: then the
-// second gives it as well.
-bool same_choices(Scorer& first, Scorer& second, const EncodedConversation& answer, std::int64_t start,
-                  std::int64_t vocabulary) {
+// Adds an answer that the first model gave. When both find the same token the likeliest in every place of it, the second
+// gives it as well.
+void compare_choices(Comparison& sums, Scorer& first, Scorer& second, const EncodedConversation& answer,
+                     std::int64_t start, std::int64_t vocabulary) {
   bool same = true;
   visit_masked(first, second, answer, start, vocabulary, [&](std::size_t, const float* p, const float* q) {
-    same = same && std::max_element(p, p + vocabulary) - p == std::max_element(q, q + vocabulary) - q;
+    const float* const own = std::max_element(p, p + vocabulary);
+    const auto other = std::max_element(q, q + vocabulary) - q;
+    same = same && own - p == other;
+    sums.choice_gap = std::max(sums.choice_gap, double{*own} - double{p[other]});
   });
-  return same;
+  ++sums.answers;
+  sums.equal_answers += same ? 1 : 0;
 }
 
 }  // namespace
@@ -159,8 +163,7 @@ Comparison compare_models(const Model& first, const Model& second, const Compari
       if (done < data.rows.size()) {
         score(result, one, two, row, pass.starts[i], vocabulary);
       } else {
-        ++result.answers;
-        result.equal_answers += same_choices(one, two, row, pass.starts[i], vocabulary) ? 1 : 0;
+        compare_choices(result, one, two, row, pass.starts[i], vocabulary);
       }
     }
   }

@@ -22,6 +22,8 @@ struct Comparison {
   double divergence = 0;                   // mean KL(first || second), nats per scored token
   std::int64_t tokens = 0;                 // scored
   int answers = 0, equal_answers = 0;      // greedy, token for token
+  double choice_gap = 0;  // nats: the most by which the first finds a token that the second prefers, in a place of the
+                          // first's answers, less likely than its own; an even choice may fall either way
 };
 
 // Both models have the same vocabulary; the arithmetic is f32. Honours Ctrl-C (Interrupted).

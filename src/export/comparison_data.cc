@@ -7,6 +7,7 @@
 #include "export/greedy_answers.h"
 #include "token/chat_template.h"
 #include "train/run_folder.h"
+#include "train/training_data.h"
 
 namespace attune {
 namespace {
@@ -57,21 +58,25 @@ void add_questions(ComparisonData& data, const Reader& reader, const Model& mode
   data.origin = fmt::format("{} built-in questions", data.rows.size());
 }
 
-// The held-out conversations of the run that the adapter lies in, when run and data are still there.
-std::vector<Conversation> held_out_of_run(const fs::path& run) {
-  if (!fs::exists(run / "recipe.yaml")) return {};
-  std::vector<Conversation> held;
-  for (const std::string& path : open_run_folder(run).data) {
-    if (!fs::exists(path)) return {};
-    Dataset part = read_dataset(path);
-    std::move(part.valid.begin(), part.valid.end(), std::back_inserter(held));
+// The conversations that a run held out, as it split them.
+struct HeldOut {
+  std::vector<Conversation> conversations;
+  std::string missing;  // why there are none
+};
+
+HeldOut held_out_of(const fs::path& run) {
+  const Recipe recipe = open_run_folder(run);
+  for (const std::string& path : recipe.data) {
+    if (!fs::exists(path)) return {{}, fmt::format("its data {} is not there", path)};
   }
+  HeldOut held{read_training_conversations(recipe).valid, ""};
+  if (held.conversations.empty()) held.missing = "it held none out";
   return held;
 }
 
 }  // namespace
 
-ComparisonData load_comparison_data(const fs::path& model_folder, const fs::path& adapter_folder,
+ComparisonData load_comparison_data(const fs::path& model_folder, const std::optional<fs::path>& run,
                                     const std::optional<fs::path>& path, const Model& model) {
   const auto tokenizer = load_tokenizer(model_folder);
   check_vocabulary(model.config, tokenizer->vocab_size(), model_folder);
@@ -91,13 +96,18 @@ ComparisonData load_comparison_data(const fs::path& model_folder, const fs::path
     data.origin = fmt::format("{} rows of {}", data.rows.size(), path->string());
     return data;
   }
-  const fs::path adapter = fs::absolute(adapter_folder / ".").lexically_normal().parent_path();
-  if (chat_template) add_rows(data, held_out_of_run(adapter.parent_path()), reader);
-  if (data.rows.empty()) {
-    add_questions(data, reader, model);
-  } else {
-    data.origin = fmt::format("{} held-out rows of {}", data.rows.size(), adapter.parent_path().filename().string());
+  std::string missing;
+  if (chat_template && run) {
+    HeldOut held = held_out_of(*run);
+    add_rows(data, held.conversations, reader);
+    missing = held.missing.empty() && data.rows.empty() ? "they hold no answer" : held.missing;
   }
+  if (!data.rows.empty()) {
+    data.origin = fmt::format("{} held-out rows of {}", data.rows.size(), run->filename().string());
+    return data;
+  }
+  add_questions(data, reader, model);
+  if (!missing.empty()) data.origin += fmt::format(", no held-out rows of {}: {}", run->filename().string(), missing);
   return data;
 }
 

@@ -8,10 +8,10 @@
 
 namespace attune {
 
-// In this order: the rows of `data` (its held-out part when it has one); the held-out rows of the run that the adapter
-// lies in; built-in prompts with the answers of `model`, which has the adapter attached. A few rows, cut to a few hundred
-// tokens. Throws as read_dataset; UserError when `data` has nothing to score.
-ComparisonData load_comparison_data(const fs::path& model_folder, const fs::path& adapter_folder,
+// In this order: the rows of `data` (its held-out part when it has one); the rows that the run of attune train held out;
+// built-in prompts with the answers of `model`, which has the adapter attached. A few rows, cut to a few hundred tokens.
+// `origin` says which, and why no rows of the run. Throws as read_dataset; UserError when `data` has nothing to score.
+ComparisonData load_comparison_data(const fs::path& model_folder, const std::optional<fs::path>& run,
                                     const std::optional<fs::path>& data, const Model& model);
 
 }  // namespace attune

@@ -129,6 +129,7 @@ TEST_F(ExportTest, MergedFoldersGiveTheLogitsOfPeft) {
     const fs::path model = golden_model(name), merged = folder_ / (name + "-merged");
     const MergeReport report = merge_adapter({.model = model,
                                               .adapter = kGolden / name / "adapter",
+                                              .run = std::nullopt,
                                               .data = std::nullopt,
                                               .output = merged,
                                               .shard_bytes = 100'000});
@@ -173,8 +174,11 @@ TEST_F(ExportTest, AMergeThatSixteenBitsDoNotHoldWritesNothing) {
     write_safetensors(model / "model.safetensors", std::move(sources));
   }
   const std::string message = message_of([&] {
-    merge_adapter(
-        {.model = model, .adapter = kGolden / "mistral/adapter", .data = std::nullopt, .output = folder_ / "m"});
+    merge_adapter({.model = model,
+                   .adapter = kGolden / "mistral/adapter",
+                   .run = std::nullopt,
+                   .data = std::nullopt,
+                   .output = folder_ / "m"});
   });
   EXPECT_TRUE(
       message.starts_with("[merge] nothing was written: adapter and merged model differ on 6 built-in questions"))

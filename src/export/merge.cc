@@ -1,6 +1,7 @@
 #include "export/merge.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "conversation/dataset.h"
@@ -94,24 +95,28 @@ struct Unmerged {
       : model(load_streamed(options.model, quantization)), adapter(Adapter::load(model, options.adapter, false)) {}
 };
 
-// How the base was held while the adapter was trained, when its run is still around it.
-Quantization trained_quantization(const fs::path& adapter) {
-  const fs::path run = fs::absolute(adapter / ".").lexically_normal().parent_path().parent_path();
-  return fs::exists(run / "recipe.yaml") ? open_run_folder(run).quantization : Quantization::kNone;
+// How the base was held while the adapter was trained.
+Quantization trained_quantization(const std::optional<fs::path>& run) {
+  return run ? open_run_folder(*run).quantization : Quantization::kNone;
 }
 
 std::string text_of(const Comparison& comparison) {
-  return fmt::format("loss {:.4f} and {:.4f}, KL {:.4f} over {} tokens, {} of {} greedy answers equal",
-                     comparison.first_loss, comparison.second_loss, comparison.divergence, comparison.tokens,
-                     comparison.equal_answers, comparison.answers);
+  return fmt::format(
+      "loss {:.4f} and {:.4f}, KL {:.4f} over {} tokens, {} of {} greedy answers equal, a choice in them "
+      "at most {:.4f} nats apart",
+      comparison.first_loss, comparison.second_loss, comparison.divergence, comparison.tokens, comparison.equal_answers,
+      comparison.answers, comparison.choice_gap);
 }
 
+// Comparisons are written so that NaN agrees with nothing.
 void require_agreement(const MergeReport& report, const MergeOptions& options) {
-  const auto agrees = [&](const Comparison& comparison) {  // NaN does not
-    return comparison.second_loss <= comparison.first_loss + options.tolerance;
-  };
-  const bool exact = agrees(report.merged) && report.merged.divergence <= kMaxDivergence;
-  if (exact && (!report.trained || agrees(*report.trained))) return;
+  const Comparison& merged = report.merged;
+  const bool exact = std::abs(merged.second_loss - merged.first_loss) <= options.tolerance &&
+                     merged.divergence <= kMaxDivergence && merged.choice_gap <= options.tolerance;
+  // The original weights are not those that the adapter was trained on: other words are no fault, worse ones are.
+  const bool no_worse =
+      !report.trained || report.trained->second_loss <= report.trained->first_loss + options.tolerance;
+  if (exact && no_worse) return;
   if (!exact) {
     throw UserError(
         "[merge] nothing was written: adapter and merged model differ on {}: {}; 16 bits do not hold this "
@@ -131,12 +136,11 @@ MergeReport merge_adapter(const MergeOptions& options,
                           const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   AtomicFolder folder(options.output);
   MergeReport report;
-  const Quantization quantization = trained_quantization(options.adapter);
+  const Quantization quantization = trained_quantization(options.run);
   ComparisonData data;
   {
     const MergedWeights weights(options.model, options.adapter);
-    data = load_comparison_data(options.model, options.adapter, options.data,
-                                Unmerged(options, Quantization::kNone).model);
+    data = load_comparison_data(options.model, options.run, options.data, Unmerged(options, Quantization::kNone).model);
     write_weights(report, folder.temporary(), weights, options, progress);
   }
   copy_companions(folder.temporary(), options.model);

@@ -12,10 +12,11 @@ namespace attune {
 
 struct MergeOptions {
   fs::path model, adapter;       // folders
-  std::optional<fs::path> data;  // to compare on; absent: the held-out rows of the adapter's run, else prompts
+  std::optional<fs::path> run;   // of attune train, that the adapter comes from
+  std::optional<fs::path> data;  // to compare on; absent: the held-out rows of the run, else prompts
   fs::path output;               // must not exist
   std::uint64_t shard_bytes = 5'000'000'000;
-  double tolerance = 0.05;  // by which the loss may grow, in nats per token
+  double tolerance = 0.05;  // nats: of the losses per token, and of the choices in greedy answers
 };
 
 struct MergeReport {

@@ -150,9 +150,10 @@ std::string write_card(const CardFacts& facts) {
   if (const std::string table = metrics.text(); !table.empty()) card += "## Results\n\n" + table;
   if (!facts.evaluation.empty()) {
     card += "### Evaluation\n\nBy `attune eval`, on held-out conversations and on general text.\n\n";
-    card += "| | base | tuned |\n|---|---|---|\n";
-    for (const auto& [name, base, tuned] : facts.evaluation) {
-      card += fmt::format("| {} | {} | {} |\n", name, base, tuned);
+    if (!facts.verdict.empty()) card += facts.verdict + "\n\n";
+    card += "| | base | tuned | the person |\n|---|---|---|---|\n";
+    for (const auto& [name, base, tuned, person] : facts.evaluation) {
+      card += fmt::format("| {} | {} | {} | {} |\n", name, base, tuned, person);
     }
     card += "\n";
   }

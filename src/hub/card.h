@@ -31,7 +31,8 @@ struct CardFacts {
   std::optional<std::int64_t> train_conversations, valid_conversations, tokens_per_epoch, trained_parameters,
       all_parameters;
   std::string recipe;                                  // YAML without model, data, output, track and hub
-  std::vector<std::array<std::string, 3>> evaluation;  // what attune eval measured: name, base, tuned
+  std::vector<std::array<std::string, 4>> evaluation;  // what attune eval measured: name, base, tuned, the person's own
+  std::string verdict;                                 // of the same, in a sentence
   std::vector<std::pair<std::string, std::string>> versions;
 };
 

@@ -134,8 +134,11 @@ void read_evaluation(const fs::path& path, CardFacts& facts) {
     if (!row.is_array() || row.size() < 3 || !std::all_of(row.begin(), row.end(), is_text))
       throw BadFile("[{}] key \"table\": expected rows of texts", path.string());
     if (row[1] == "" && row[2] == "") continue;
-    facts.evaluation.push_back({row[0].get<std::string>(), row[1].get<std::string>(), row[2].get<std::string>()});
+    facts.evaluation.push_back({row[0].get<std::string>(), row[1].get<std::string>(), row[2].get<std::string>(),
+                                row.size() > 3 ? row[3].get<std::string>() : ""});
   }
+  if (const auto verdict = json->find("verdict"); verdict != json->end() && verdict->is_object())
+    facts.verdict = json_get_or<std::string>(*verdict, "text", "", path.string());
 }
 
 }  // namespace

@@ -15,6 +15,7 @@ void add_numbers(std::vector<std::pair<std::string, double>>& metrics, const std
   for (const auto& [key, value] : part.items()) {
     const std::string inner = name + "/" + key;
     if (value.is_object()) add_numbers(metrics, inner, value);
+    if (value.is_boolean()) metrics.emplace_back(inner, value.get<bool>() ? 1 : 0);
     if (value.is_number() && std::isfinite(value.get<double>())) metrics.emplace_back(inner, value.get<double>());
   }
 }

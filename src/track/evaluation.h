@@ -11,7 +11,7 @@
 namespace attune {
 
 // Every number in the parts of an evaluation, named by its place: {"held_out":{"tuned":{"loss":2.5}}} is
-// eval/held_out/tuned/loss. Numbers outside of a part are settings; lists hold answers, canaries and rows of checks:
+// eval/held_out/tuned/loss; true is 1, false 0. Numbers outside of a part are settings; lists hold answers, canaries and rows of checks:
 // both are left out. Throws BadFile when `evaluation` is not an object.
 std::vector<std::pair<std::string, double>> evaluation_metrics(const Json& evaluation, const std::string& where);
 

@@ -16,8 +16,10 @@ const char* const kEvaluation = R"({"attune":"0.1.0","limit":64,"held_out":{"row
   "samples":[{"prompt":"Hello","person":"arr"}],"verdict":{"good":true,"text":"fine"}})";
 
 TEST(EvaluationMetrics, AreItsNumbersByTheirPlace) {
-  const Metrics expected = {
-      {"eval/held_out/rows", 4}, {"eval/held_out/base/loss", 4.5}, {"eval/held_out/tuned/loss", 2.5}};
+  const Metrics expected = {{"eval/held_out/rows", 4},
+                            {"eval/held_out/base/loss", 4.5},
+                            {"eval/held_out/tuned/loss", 2.5},
+                            {"eval/verdict/good", 1}};
   EXPECT_EQ(evaluation_metrics(parse_json(kEvaluation, "here"), "here"), expected);
   EXPECT_THROW(evaluation_metrics(parse_json("[1]", "here"), "here"), BadFile);
 }

@@ -246,6 +246,8 @@ class Chat(Cli):
 
     def test_unknown_command(self):
         self.refused("[/rest] is no command; /help lists them", "chat", "base/model", text="/rest\n")
+        self.refused("[/adapter] expected on or off, got pete; another adapter is for `attune chat --adapter`",
+                     "chat", "base/model", text="/adapter pete\n")
 
 
 class Terminal(Cli):

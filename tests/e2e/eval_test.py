@@ -148,6 +148,24 @@ class Evaluation(unittest.TestCase):
         for text in ("<h2>Evaluation</h2>", "Answers before and after", "Forgetting", "distance in words"):
             self.assertIn(text, report)
 
+    def test_a_part_leaves_the_others(self):
+        kept = Path("run/eval.json").read_bytes()
+        attune("eval", "run", "--only", "held-out", "--limit", 64)
+        joined = json.loads(Path("run/eval.json").read_text())
+        self.assertEqual({key: joined[key] for key in self.result}, self.result)
+        attune("eval", "run", "--only", "held-out", "--limit", 2)  # not the same measure
+        self.assertNotIn("style", json.loads(Path("run/eval.json").read_text()))
+        Path("run/eval.json").write_bytes(kept)
+
+    def test_another_adapter_is_not_the_result_of_the_run(self):
+        kept = Path("run/eval.json").read_bytes()
+        shutil.copytree("run/adapter", "other", dirs_exist_ok=True)
+        output, _ = attune("eval", "run", "--only", "held-out", "--adapter", "other", "--limit", 2)
+        self.assertIn("Not written to run/eval.json: that is for the run's result; name a file with -o", output)
+        self.assertEqual(Path("run/eval.json").read_bytes(), kept)
+        attune("eval", "run", "--only", "held-out", "--adapter", "other", "--limit", 2, "-o", "other.json")
+        self.assertEqual(json.loads(Path("other.json").read_text())["adapter"], "other")
+
     def test_same_seed_same_results(self):
         again, _ = attune("eval", "run", "--only", "style", "--json", "-o", "again.json")
         self.assertEqual(json.loads(again)["style"], self.result["style"])

@@ -23,6 +23,7 @@ output: {output}
 quantization: {quantization}
 lora: {{r: 4}}
 train: {{max_steps: 6, max_length: 64, learning_rate: 0.01}}
+save: {{save_steps: 3}}
 """
 
 
@@ -72,6 +73,25 @@ class Export(unittest.TestCase):
         self.assertEqual(report["compared_on"], "16 rows of talk.jsonl")
         self.assertEqual(report["trained_on"], "nf4")
         self.assertGreater(report["trained"]["kl"], report["merged"]["kl"])
+        self.assertLessEqual(report["merged"]["choice_gap"], 0.05)
+
+    def test_merge_compares_on_what_the_run_held_out(self):
+        merge = ("merge", "base/model", "--tolerance", 1, "--json", "--adapter")
+        for number, adapter in enumerate(("nf4/adapter", min(Path("nf4/checkpoints").iterdir()))):
+            report = json.loads(toy.attune(PROGRAM, *merge, adapter, "-o", f"held-{number}")[0])
+            self.assertRegex(report["compared_on"], r"^\d+ held-out rows of nf4$")
+            self.assertEqual(report["trained_on"], "nf4")
+        os.rename("talk.jsonl", "moved.jsonl")
+        try:
+            report = json.loads(toy.attune(PROGRAM, *merge, "nf4/adapter", "-o", "held-2")[0])
+        finally:
+            os.rename("moved.jsonl", "talk.jsonl")
+        self.assertEqual(report["compared_on"], "6 built-in questions, no held-out rows of nf4: its data talk.jsonl is not there")
+        Path("all.yaml").write_text(RECIPE.format(model="base/model", output="all", quantization="none")
+                                    + "eval: {eval_share: 0}\n")
+        toy.attune(PROGRAM, "train", "all.yaml")
+        report = json.loads(toy.attune(PROGRAM, *merge, "all/adapter", "-o", "held-3")[0])
+        self.assertEqual(report["compared_on"], "6 built-in questions, no held-out rows of all: it held none out")
 
     def test_merge_refusals(self):
         for message, *arguments in (

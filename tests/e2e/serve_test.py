@@ -339,6 +339,13 @@ class Behaviour(Case):
         refused("[--parallel] expected 1 or more, got 0", "base/model", "--parallel", 0)
         refused("[--context] expected 2 to 64, the model's limit, got 65", "base/model", "--context", 65)
         refused("[ATTUNE_API_KEY] holds no key; put one there or leave it out", "base/model", environment={"ATTUNE_API_KEY": " "})
+        for content, problem in ((b"", "holds no key; put one there or leave it out"), (b"a b", "holds more than one line or word"),
+                                 (b"sk-1\nsk-2\n", "holds more than one line or word"),
+                                 (b"sk-\xff", "holds bytes that no HTTP header can carry; a key is letters, digits and signs of ASCII"),
+                                 (b"sk-\0x", "holds bytes that no HTTP header can carry; a key is letters, digits and signs of ASCII")):
+            Path("bad-key").write_bytes(content)
+            refused(f"[bad-key] {problem}", "base/model", "--api-key-file", "bad-key")
+        refused("[no-key] no such file; check the path", "base/model", "--api-key-file", "no-key")
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             taken.listen()
