@@ -4,6 +4,7 @@
 
 #include "cli/assets.h"
 #include "cli/general_words.h"
+#include "train/run_folder.h"
 #include "train/run_plan.h"
 
 namespace attune {
@@ -12,6 +13,7 @@ MonitorOptions monitor_options(const Recipe& recipe) {
   MonitorOptions options;
   options.act = activation_type(recipe.compute);
   options.style_answers = recipe.eval.style_answers;
+  options.samples = run_folder_of(recipe) / "samples.json";
   if (recipe.eval.forgetting_samples == 0 || recipe.finetune == Finetune::kFull) return options;
   try {
     options.general_text = read_general_text(recipe.eval.general_text);

@@ -4,6 +4,7 @@
 
 #include "eval/answers.h"
 #include "eval/measures.h"
+#include "eval/run_samples.h"
 #include "eval/style.h"
 #include "generate/page_pool.h"
 #include "token/encode.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kMostPromptTokens = 192, kAnswerTokens = 48;
 constexpr std::int64_t kRowTokens = 256;  // of a passage at once
+constexpr std::int64_t kKeptAnswers = 3;
 
 // Where the person answered, as the tokens have it: what comes before the answer, and the answer.
 struct HeldOutPlace {
@@ -42,6 +44,17 @@ std::vector<HeldOutPlace> held_out_places(const FinetuneState& state, std::int64
   return chosen;
 }
 
+// A few of the answers, for people to look at.
+void keep_samples(const fs::path& file, const FinetuneState& state, const std::vector<HeldOutPlace>& places,
+                  const std::vector<std::string>& given) {
+  std::vector<RunSample> samples;
+  for (const std::size_t i : evenly(places.size(), kKeptAnswers)) {
+    const std::string prompt = state.tokenizer.decode(places[i].prompt, false);
+    samples.push_back({last_question(prompt, state.chat_template), given[i], places[i].answer});
+  }
+  write_run_samples(file, state.step, samples);
+}
+
 void add_style(Measures& measures, const MonitorOptions& options, const FinetuneState& state) {
   const std::vector<HeldOutPlace> places = held_out_places(state, options.style_answers);
   const ModelConfig& config = state.model.config;
@@ -69,6 +82,7 @@ void add_style(Measures& measures, const MonitorOptions& options, const Finetune
     given.push_back(std::move(answer.text));
     ended += answer.ended ? 1 : 0;
   }
+  if (!options.samples.empty()) keep_samples(options.samples, state, places, given);
   measures.style_distance = StyleDistance(Style(given), Style(own)).mean();
   measures.end_of_turn = static_cast<double>(ended) / static_cast<double>(places.size());
 }

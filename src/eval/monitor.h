@@ -17,10 +17,12 @@ struct MonitorOptions {
   std::string general_text;              // passages with empty lines between them
   std::vector<Check> general_questions;  // of Kind::kChoices
   DType act = DType::kF32;
+  fs::path samples;  // receives a few of the style's answers (eval/run_samples.h); empty: no file
 };
 
 // Style needs held-out answers with a prompt before them, forgetting an adapter that can be left out; what cannot be
-// measured is absent. The same model gives the same numbers. Throws Interrupted after Ctrl-C.
+// measured is absent. The same model gives the same numbers. Throws Interrupted after Ctrl-C, UserError when the samples
+// cannot be written.
 Measures measure_underway(const MonitorOptions& options, const FinetuneState& state);
 
 }  // namespace attune

@@ -187,12 +187,22 @@ void evaluation(std::string& page, const Json& eval) {
   page += "</table></div>\n";
 }
 
-void samples(std::string& page, const Json& eval) {
-  if (!eval.is_object() || !eval.contains("samples") || !eval["samples"].is_array() || eval["samples"].empty()) return;
-  page +=
-      "<h2>Answers before and after</h2><div "
-      "class=\"scroll\"><table><tr><th>prompt</th><th>base</th><th>tuned</th><th>person</th></tr>";
-  for (const Json& sample : eval["samples"]) {
+bool has_samples(const Json& json) {
+  return json.is_object() && json.contains("samples") && json["samples"].is_array() && !json["samples"].empty();
+}
+
+// Those of attune eval; without one, the few that were given while the run trained.
+void samples(std::string& page, const RunRecord& run) {
+  const bool evaluated = has_samples(run.eval);
+  if (!evaluated && !has_samples(run.samples)) return;
+  page += "<h2>Answers before and after</h2>";
+  if (!evaluated) {
+    const double step = number(run.samples, "step");
+    page += "<p>to a few held-out prompts, before the first step" +
+            (step > 0 ? " and at step " + short_number(step) : std::string()) + "</p>";
+  }
+  page += "<div class=\"scroll\"><table><tr><th>prompt</th><th>base</th><th>tuned</th><th>person</th></tr>";
+  for (const Json& sample : (evaluated ? run.eval : run.samples)["samples"]) {
     page += fmt::format("<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", escape_html(text_of(sample, "prompt")),
                         escape_html(text_of(sample, "base")), escape_html(text_of(sample, "tuned")),
                         escape_html(text_of(sample, "person")));
@@ -230,7 +240,7 @@ std::string html_report(const RunRecord& run) {
   summary(page, run);
   charts(page, run);
   evaluation(page, run.eval);
-  samples(page, run.eval);
+  samples(page, run);
   memory(page, run.info);
   environment(page, run);
   return page + "</main><script>" + kLiveScript + "</script></body></html>\n";

@@ -96,6 +96,18 @@ TEST_F(Report, ShowsTheEvaluation) {
   }
 }
 
+TEST_F(Report, ShowsTheAnswersOfTheRunUntilItIsEvaluated) {
+  write("samples.json",
+        R"({"step":20,"samples":[{"prompt":"How are you?","base":"Fine.","tuned":"arr, <fine","person":"arr"}]})");
+  EXPECT_THAT(page(), HasSubstr("before the first step and at step 20</p>"));
+  EXPECT_THAT(page(), HasSubstr("<td>How are you?</td><td>Fine.</td><td>arr, &lt;fine</td><td>arr</td>"));
+  write("eval.json", R"({"samples":[{"prompt":"And you?","base":"Well.","tuned":"aye","person":"aye"}]})");
+  EXPECT_THAT(page(), HasSubstr("<td>And you?</td>"));
+  EXPECT_THAT(page(), Not(HasSubstr("How are you?")));
+  write("eval.json", R"({"samples":[]})");
+  EXPECT_THAT(page(), HasSubstr("How are you?"));
+}
+
 TEST(Chart, ThinsALongCurveButKeepsItsExtremes) {
   Curve curve;
   for (int i = 0; i < 100000; ++i) curve.push_back({static_cast<double>(i), i == 54321 ? 1000.0 : 1.0});

@@ -46,7 +46,8 @@ RunRecord read_run_record(const fs::path& folder) {
   run.name = fs::canonical(folder).filename().string();
   run.recipe = read_file(folder / "recipe.yaml", kMostBytes);
   run.info = Json::object();
-  for (const auto& [file, json] : {std::pair{"run.json", &run.info}, std::pair{"eval.json", &run.eval}}) {
+  for (const auto& [file, json] :
+       {std::pair{"run.json", &run.info}, std::pair{"eval.json", &run.eval}, std::pair{"samples.json", &run.samples}}) {
     const fs::path path = folder / file;
     if (fs::exists(path)) *json = parse_json(read_file(path, kMostBytes), path.string());
   }

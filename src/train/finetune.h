@@ -27,7 +27,8 @@ struct FinetuneState {
   const Tokenizer& tokenizer;
   const ChatTemplate& chat_template;
   const TokenizedDataset& valid;  // may be empty
-  std::size_t room;               // as LoopCallbacks::measure has it
+  std::int64_t step;
+  std::size_t room;  // as LoopCallbacks::measure has it
 };
 
 struct FinetuneCallbacks {

@@ -228,7 +228,7 @@ class Loop {
     if (run_.valid.rows() > 0) report.loss = held_out_loss(report.tokens);
     if (callbacks_.measure) {
       try {
-        report.measures = callbacks_.measure(arena_.give_back(BufferKind::kActivations));
+        report.measures = callbacks_.measure(state_.step, arena_.give_back(BufferKind::kActivations));
       } catch (const Interrupted&) {
         // The next step is followed by a checkpoint and the end.
       }

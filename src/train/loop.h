@@ -46,7 +46,7 @@ struct LoopCallbacks {
   std::function<void(const StepReport&, double sol)> on_step;
   // Asked with each held-out loss. While it runs, the activations' memory is free: `room` bytes that it may take without
   // the run taking more than planned. After Ctrl-C it may throw Interrupted, and the run goes on to its checkpoint.
-  std::function<Measures(std::size_t room)> measure;
+  std::function<Measures(std::int64_t step, std::size_t room)> measure;
   std::function<void(const EvalReport&)> on_eval;
   std::function<void(const fs::path&)> on_checkpoint;
   std::function<void(const StepReport&, const std::string& why)>

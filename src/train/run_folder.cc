@@ -1,11 +1,14 @@
 #include "train/run_folder.h"
 
 #include <omp.h>
+#include <sys/utsname.h>
 
 #include <fstream>
 #include <oneapi/dnnl/dnnl.hpp>
 
 #include "base/error.h"
+#include "base/memory_use.h"
+#include "base/progress.h"
 
 namespace attune {
 namespace {
@@ -18,6 +21,20 @@ std::string processor_name() {
   return "unknown";
 }
 
+// "Debian GNU/Linux 12 (bookworm), Linux 6.1.0-28-amd64"
+std::string system_name() {
+  utsname kernel{};
+  ::uname(&kernel);
+  const std::string running = fmt::format("{} {}", kernel.sysname, kernel.release);
+  std::ifstream release("/etc/os-release");
+  for (std::string line; std::getline(release, line);) {
+    constexpr std::string_view kName = "PRETTY_NAME=\"";
+    if (line.starts_with(kName) && line.ends_with('"'))
+      return line.substr(kName.size(), line.size() - kName.size() - 1) + ", " + running;
+  }
+  return running;
+}
+
 }  // namespace
 
 fs::path run_folder_of(const Recipe& recipe) { return recipe.output; }
@@ -27,7 +44,8 @@ fs::path result_of(const Recipe& recipe) {
 }
 
 void create_run_folder(const fs::path& folder, const Recipe& recipe) {
-  if (fs::exists(folder)) {
+  std::error_code hidden;
+  if (fs::exists(folder, hidden)) {
     throw UserError("[{}] the run exists already; go on with: attune train --resume {}, or choose another `output`",
                     folder.string(), folder.string());
   }
@@ -64,8 +82,10 @@ Json software_versions() {
   return {{"attune", ATTUNE_VERSION},
           {"compiler", __VERSION__},
           {"onednn", fmt::format("{}.{}.{}", dnnl->major, dnnl->minor, dnnl->patch)},
+          {"system", system_name()},
           {"processor", processor_name()},
-          {"threads", omp_get_max_threads()}};
+          {"threads", omp_get_max_threads()},
+          {"memory", format_bytes(static_cast<double>(machine_memory_bytes()))}};
 }
 
 }  // namespace attune

@@ -3,6 +3,7 @@
 //   recipe.yaml      the effective recipe, every key
 //   run.json         versions, data digest, planned and measured memory, result; status running|stopped|finished
 //   metrics.jsonl    one line per logged step and evaluation
+//   samples.json     a few held-out answers before and after, written by who measures them (eval/run_samples.h)
 //   checkpoints/     see train/checkpoint.h
 //   adapter/ (or model/)   the result, as PEFT (or transformers) reads it
 #pragma once
@@ -32,7 +33,7 @@ bool run_exists(const Recipe& recipe);
 // Replaces run.json.
 void write_run_info(const fs::path& folder, const Json& info);
 
-// Versions of what computes: attune, compiler, oneDNN, processor and threads.
+// Versions of what computes: attune, compiler, oneDNN, system, processor, threads and memory.
 Json software_versions();
 
 }  // namespace attune

@@ -71,7 +71,7 @@ struct Stop : UserError {
   using UserError::UserError;
 };
 
-using Measure = std::function<Measures(std::size_t)>;
+using Measure = std::function<Measures(std::int64_t, std::size_t)>;
 
 // Trains in `folder`; stops after `stop_after` steps of this process when positive, as a killed process does.
 Outcome train(const fs::path& folder, const Recipe& recipe, bool resume, int stop_after = 0,
@@ -221,6 +221,29 @@ TEST(Train, StopsEarlyAndTakesTheBest) {
   EXPECT_EQ(lowest, summary.best.loss);
 }
 
+// A held-out loss is better only when it is lower by more than the threshold.
+TEST(Train, AGainBelowTheThresholdIsNone) {
+  Recipe recipe = small_recipe();
+  recipe.train.max_steps = 10;
+  recipe.eval.eval_steps = 5;
+  recipe.eval.early_stopping_patience = 1;
+  std::vector<double> losses;  // at steps 5 and 10
+  const auto best_of = [&](double threshold) {
+    const TemporaryFolder folder;
+    recipe.eval.early_stopping_threshold = threshold;
+    const RunSummary summary = train(folder.path, recipe, false).summary;
+    losses.push_back(summary.best.loss);
+    EXPECT_EQ(summary.best.since, summary.best.step == 10 ? 0 : 1);
+    return summary.best.step;
+  };
+  ASSERT_EQ(best_of(1e6), 5);
+  ASSERT_EQ(best_of(0), 10);
+  const double gain = losses[0] - losses[1];
+  ASSERT_GT(gain, 0);
+  EXPECT_EQ(best_of(0.9 * gain), 10);
+  EXPECT_EQ(best_of(1.1 * gain), 5);
+}
+
 TEST(Train, AnEarlyStopIsTheSameAfterAResume) {
   Recipe recipe = small_recipe();
   recipe.train.num_train_epochs = 40;
@@ -244,7 +267,7 @@ TEST(Train, StopsWhenTooMuchIsForgotten) {
   recipe.save.save_steps = 0;
   int measured = 0;
   const TemporaryFolder folder;
-  const RunSummary summary = train(folder.path, recipe, false, 0, [&](std::size_t room) {
+  const RunSummary summary = train(folder.path, recipe, false, 0, [&](std::int64_t, std::size_t room) {
                                EXPECT_GT(room, 0U);
                                return Measures{0.5, 1.0, 0.1 * measured++, 0.01};
                              }).summary;
@@ -261,8 +284,8 @@ TEST(Train, MeasuringChangesNothingAndCtrlCWithinItLosesNothing) {
   const Recipe recipe = small_recipe();
   const TemporaryFolder plain, measured;
   const Outcome expected = train(plain.path, recipe, false);
-  const Outcome got =
-      train(measured.path, recipe, false, 0, [](std::size_t) -> Measures { throw Interrupted("stopped"); });
+  const Outcome got = train(measured.path, recipe, false, 0,
+                            [](std::int64_t, std::size_t) -> Measures { throw Interrupted("stopped"); });
   EXPECT_EQ(got.adapter, expected.adapter);
   EXPECT_EQ(got.optimizer, expected.optimizer);
   EXPECT_EQ(got.summary.valid_loss_after, expected.summary.valid_loss_after);

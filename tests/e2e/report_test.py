@@ -4,6 +4,8 @@ on; it asks for nothing but itself.
 
     report_test.py PROGRAM [FOLDER FOR SCREENSHOTS]
 """
+import html
+import json
 import os
 import signal
 import subprocess
@@ -63,6 +65,53 @@ class Report(unittest.TestCase):
     def tearDownClass(cls):
         os.chdir("/")
         cls.folder.cleanup()
+
+    def expect_samples(self, run, page):
+        """samples.json has answers before and after to things that people said, and the page shows them all."""
+        written = json.loads(Path(run, "samples.json").read_text())
+        said = [[turn["content"] for turn in row["messages"]] for row in toy.json_lines("talk.jsonl")]
+        self.assertEqual(len(written["samples"]), 3)
+        for sample in written["samples"]:
+            self.assertEqual(list(sample), ["prompt", "base", "tuned", "person"])
+            self.assertIn([sample["prompt"], sample["person"]], said)
+            row = "".join(f"<td>{html.escape(text)}</td>" for text in sample.values())
+            self.assertIn(row, page.replace("&#39;", "&#x27;"))
+        return written
+
+    def test_answers_before_and_after_without_an_evaluation(self):
+        Path("plain.yaml").write_text(RECIPE.format(output="plain", epochs=8))
+        process = subprocess.Popen([PROGRAM, "train", "plain.yaml"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        samples = Path("plain/samples.json")
+        while not samples.exists() or json.loads(samples.read_text())["step"] < 5:
+            self.assertIsNone(process.poll(), "the run ended")
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        self.assertIn("and saved; go on with", process.communicate()[1])
+        self.assertEqual(process.returncode, 130)
+        before = [sample["base"] for sample in json.loads(samples.read_text())["samples"]]
+
+        # A resumed run keeps the answers from before its first step.
+        toy.attune(PROGRAM, "train", "--resume", "plain")
+        toy.attune(PROGRAM, "report", "plain")
+        page = Path("plain/report.html").read_text()
+        written = self.expect_samples("plain", page)
+        self.assertEqual([sample["base"] for sample in written["samples"]], before)
+        self.assertEqual(written["step"], json.loads(Path("plain/run.json").read_text())["steps"])
+        self.assertIn(f"before the first step and at step {written['step']}</p>", page)
+        self.assertNotEqual([sample["tuned"] for sample in written["samples"]], before)
+
+        # Where it ran.
+        for what in ("system", "processor", "threads", "memory", "compiler"):
+            self.assertRegex(page, f"<tr><th>{what}</th><td>[^<]+</td></tr>")
+        self.assertRegex(page, r"<th>system</th><td>[^<]*Linux [0-9]")
+
+        # No answers, no file; and what is evaluated shows the answers of the evaluation.
+        toy.attune(PROGRAM, "train", "plain.yaml", "--set", "output=mute", "--set", "eval.style_answers=0", "--set", "train.max_steps=2")
+        self.assertFalse(Path("mute/samples.json").exists())
+        toy.attune(PROGRAM, "report", "mute")
+        self.assertNotIn("Answers before and after", Path("mute/report.html").read_text())
+        toy.attune(PROGRAM, "report", "run")
+        self.assertNotIn("before the first step", Path("run/report.html").read_text())
 
     def photograph(self, browser, name, width):
         if PHOTOGRAPHS:

@@ -1,0 +1,73 @@
+#include "eval/run_samples.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+
+namespace attune {
+namespace {
+
+constexpr std::uint64_t kMostSampleBytes = std::uint64_t{1} << 20;
+
+// The samples that the file has; none when there is no file, or none of ours.
+Json samples_in(const fs::path& file) {
+  if (!fs::exists(file)) return Json::array();
+  const Json json = Json::parse(read_file(file, kMostSampleBytes), nullptr, false);
+  return json.is_object() && json.contains("samples") && json["samples"].is_array() ? json["samples"] : Json::array();
+}
+
+// What stands before a user's words and after them in rendered prompts.
+struct UserTurn {
+  std::string before, after;
+};
+
+UserTurn user_turn_of(const ChatTemplate& chat_template) {
+  const std::string first = "qqfirstqq", answer = "qqanswerqq", second = "qqsecondqq";
+  const std::string text =
+      chat_template.render({{"user", first}, {"assistant", answer}, {"user", second}}, /*add_generation_prompt=*/true);
+  const std::size_t first_at = text.find(first), answer_at = text.find(answer), second_at = text.rfind(second);
+  if (first_at == text.npos || answer_at == text.npos || second_at == text.npos) return {};
+  // What begins every turn of the user is what the beginning of the text and the end of the answer have in common.
+  const std::string start = text.substr(0, first_at);
+  const std::string between = text.substr(answer_at + answer.size(), second_at - answer_at - answer.size());
+  const auto common = std::mismatch(start.rbegin(), start.rend(), between.rbegin(), between.rend()).first;
+  return {{common.base(), start.end()}, text.substr(second_at + second.size())};
+}
+
+}  // namespace
+
+void write_run_samples(const fs::path& file, std::int64_t step, const std::vector<RunSample>& samples) {
+  const Json known = step > 0 ? samples_in(file) : Json::array();
+  Json written = {{"step", step}, {"samples", Json::array()}};
+  for (const RunSample& sample : samples) {
+    Json json = {{"prompt", sample.prompt}};
+    if (step == 0) {
+      json["base"] = sample.answer;
+    } else {
+      const auto before = std::ranges::find_if(known, [&](const Json& one) {
+        return one.is_object() && one.contains("base") && one.value("prompt", Json()) == sample.prompt &&
+               one.value("person", Json()) == sample.person;
+      });
+      if (before != known.end()) json["base"] = (*before)["base"];
+      json["tuned"] = sample.answer;
+    }
+    json["person"] = sample.person;
+    written["samples"].push_back(std::move(json));
+  }
+  write_file_atomic(file, written.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+std::string last_question(const std::string& prompt, const ChatTemplate& chat_template) {
+  UserTurn turn;
+  try {
+    turn = user_turn_of(chat_template);
+  } catch (const UserError&) {
+    // A template that refuses such a conversation.
+  }
+  if (turn.before.empty() || !prompt.ends_with(turn.after)) return prompt;
+  const std::size_t end = prompt.size() - turn.after.size(), begin = prompt.rfind(turn.before, end);
+  if (begin == prompt.npos || begin + turn.before.size() > end) return prompt;
+  return prompt.substr(begin + turn.before.size(), end - begin - turn.before.size());
+}
+
+}  // namespace attune
