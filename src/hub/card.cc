@@ -147,6 +147,9 @@ std::string write_card(const CardFacts& facts) {
   metrics.row("training loss", facts.train_loss);
   metrics.row("held-out loss before", facts.eval_before);
   metrics.row("held-out loss after", facts.eval_after);
+  if (facts.forgetting && std::isfinite(*facts.forgetting))
+    metrics.row("forgetting: rise of the loss on general words", fmt::format("{:+.1f}%", 100 * *facts.forgetting));
+  metrics.row("KL to the base on general text, nats a token", facts.forgetting_kl);
   if (const std::string table = metrics.text(); !table.empty()) card += "## Results\n\n" + table;
   if (!facts.evaluation.empty()) {
     card += "### Evaluation\n\nBy `attune eval`, on held-out conversations and on general text.\n\n";

@@ -27,6 +27,7 @@ struct CardFacts {
   // Of the run; absent without one.
   std::optional<std::int64_t> step, steps;
   std::optional<double> train_loss, eval_before, eval_after;
+  std::optional<double> forgetting, forgetting_kl;  // as metrics.jsonl has them: a share of the loss, nats a token
   std::string data_sha256;
   std::optional<std::int64_t> train_conversations, valid_conversations, tokens_per_epoch, trained_parameters,
       all_parameters;

@@ -96,6 +96,8 @@ void read_metrics(const fs::path& path, CardFacts& facts) {
       if (*step == 0) facts.eval_before = loss;
       facts.eval_after = loss;
     }
+    if (const auto rise = json_get<double>(line, "eval_forgetting", where)) facts.forgetting = rise;
+    if (const auto kl = json_get<double>(line, "eval_forgetting_kl", where)) facts.forgetting_kl = kl;
   }
 }
 

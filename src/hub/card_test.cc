@@ -33,9 +33,12 @@ struct RunFolder {
     write_file_atomic(path / "eval.json",
                       R"({"table":[["general text: loss","4.000","4.100",""],["of the person only","","","7"]],
                           "samples":[{"prompt":"a private question"}]})");
-    write_file_atomic(path / "metrics.jsonl",
-                      "{\"step\":0,\"eval_loss\":3.0}\n{\"step\":10,\"loss\":2.5}\n{\"step\":10,\"eval_loss\":2.25}\n"
-                      "{\"step\":20,\"loss\":1.5}\n{\"step\":20,\"eval_loss\":1.75}\n{\"step\":21,\"lo");
+    write_file_atomic(
+        path / "metrics.jsonl",
+        "{\"step\":0,\"eval_loss\":3.0}\n{\"step\":10,\"loss\":2.5}\n"
+        "{\"step\":10,\"eval_loss\":2.25,\"eval_forgetting\":-0.0125,\"eval_forgetting_kl\":0.0625}\n"
+        "{\"step\":20,\"loss\":1.5}\n"
+        "{\"step\":20,\"eval_loss\":1.75,\"eval_forgetting\":0.25,\"eval_forgetting_kl\":0.5}\n{\"step\":21,\"lo");
     config(base.string());
     write_file_atomic(path / "adapter/adapter_model.safetensors", std::string(32, '\0'));
   }
@@ -63,7 +66,9 @@ TEST(Card, OfARunsAdapter) {
   for (const char* const part :
        {"base_model: org/base\n", "base_model_relation: adapter\n", "library_name: peft\n",
         "pipeline_tag: text-generation\n", "license: apache-2.0\n", "value: 1.7500\n",
-        "| held-out loss before | 3.0000 |", "| training loss | 1.5000 |", "| conversations trained on | 100 |",
+        "| held-out loss before | 3.0000 |", "| training loss | 1.5000 |",
+        "| forgetting: rise of the loss on general words | +25.0% |",
+        "| KL to the base on general text, nats a token | 0.5000 |", "| conversations trained on | 100 |",
         "| general text: loss | 4.000 | 4.100 |", "lora:\n  r: 8\n", "\"me/pete\""}) {
     EXPECT_NE(card.find(part), std::string::npos) << part << "\n" << card;
   }
@@ -88,7 +93,9 @@ TEST(Card, OfACheckpointKnowsItsStepOnly) {
   EXPECT_NE(card.find("| step | 10 |"), std::string::npos);
   EXPECT_NE(card.find("value: 2.2500\n"), std::string::npos);
   EXPECT_EQ(card.find("1.75"), std::string::npos);
-  EXPECT_EQ(card.find("general text"), std::string::npos);
+  EXPECT_NE(card.find("| forgetting: rise of the loss on general words | -1.2% |"), std::string::npos) << card;
+  EXPECT_NE(card.find("| KL to the base on general text, nats a token | 0.0625 |"), std::string::npos);
+  EXPECT_EQ(card.find("general text: loss"), std::string::npos);
 }
 
 TEST(Card, OfAMergedModelElsewhereTellsOfTheRunThatIsNamed) {

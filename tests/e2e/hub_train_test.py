@@ -99,6 +99,12 @@ class HubTrain(unittest.TestCase):
         self.assertNotEqual(self.file_at("step-000002", "adapter_model.safetensors"), self.file_at("step-000004", "adapter_model.safetensors"))
         card = self.file_at("step-000002", "README.md").decode()
         self.assertIn("| step | 2 |", card)
+        forgot = {line["step"]: line for line in toy.json_lines("every/metrics.jsonl") if "eval_forgetting" in line}
+        for step in (2, 6):
+            rise, kl = forgot[step]["eval_forgetting"], forgot[step]["eval_forgetting_kl"]
+            self.assertIn(f"| forgetting: rise of the loss on general words | {100 * rise:+.1f}% |\n"
+                          f"| KL to the base on general text, nats a token | {kl:.4f} |\n",
+                          self.file_at(f"step-{step:06}", "README.md").decode())
         self.assertNotIn(os.getcwd(), card)
         self.assertEqual(json.loads(self.file_at("main", "adapter_config.json"))["base_model_name_or_path"], "model")
         self.assertEqual(set(self.repo().find("main").tree), {".gitattributes", "README.md", "adapter_config.json", "adapter_model.safetensors"})
