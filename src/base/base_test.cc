@@ -70,6 +70,17 @@ TEST(File, FolderAppearsWholeOrNotAtAll) {
             fmt::format("[{}] already exists; choose another name or remove it", target.string()));
 }
 
+TEST(File, AFolderThatCannotBeMadeIsNamedAsItWasAskedFor) {
+  EXPECT_EQ(error_of([] { AtomicFolder folder("/proc/attune"); }),
+            "[/proc/attune] the folder cannot be created: No such file or directory");
+  const TemporaryFolder place;
+  const AtomicFolder folder(place.path / "out");
+  EXPECT_EQ(error_of([&] { write_file_atomic(folder.temporary() / "no such folder/x", "1"); }),
+            fmt::format("[{}/out/no such folder/x] cannot be written: No such file or directory; the previous contents "
+                        "are unchanged",
+                        place.path.string()));
+}
+
 TEST(File, TheNextWriterRemovesWhatAKilledOneLeft) {
   const TemporaryFolder folder;
   const fs::path target = folder.path / "out";

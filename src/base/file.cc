@@ -55,6 +55,18 @@ fs::path temporary_name(const fs::path& path) {
   return path.parent_path() / fmt::format(".{}.{}.{}.tmp", path.filename().string(), ::getpid(), counter++);
 }
 
+// The path with the final names of the folders that are being written here: what a user knows it by.
+fs::path as_asked_for(const fs::path& path) {
+  fs::path asked;
+  for (const fs::path& part : path) {
+    const std::string name = part.string();
+    const std::size_t end = name.rfind(fmt::format(".{}.", ::getpid()));
+    const bool temporary = name.starts_with(".") && name.ends_with(".tmp") && end != name.npos && end > 1;
+    asked /= temporary ? fs::path(name.substr(1, end - 1)) : part;
+  }
+  return asked;
+}
+
 // Whether `name` is a temporary_name for `final_name` of a process that is not alive here.
 bool is_of_the_dead(std::string_view name, const std::string& final_name) {
   const std::string begin = "." + final_name + ".";
@@ -147,7 +159,8 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::fail(const char* action) const {
   const int error = errno;
-  throw UserError("[{}] {}: {}; the previous contents are unchanged", path_.string(), action, reason(error));
+  throw UserError("[{}] {}: {}; the previous contents are unchanged", as_asked_for(path_).string(), action,
+                  reason(error));
 }
 
 void AtomicFile::write(std::string_view bytes) {
@@ -189,11 +202,14 @@ void AtomicFile::commit() {
 
 AtomicFolder::AtomicFolder(fs::path path) : path_(std::move(path)) {
   if (path_.filename().empty()) path_ = path_.parent_path();  // "out/" means "out"
-  if (fs::exists(path_)) throw UserError("[{}] already exists; choose another name or remove it", path_.string());
+  std::error_code error;
+  if (fs::exists(path_, error))
+    throw UserError("[{}] already exists; choose another name or remove it", path_.string());
   if (!path_.parent_path().empty()) create_folder(path_.parent_path());
   remove_leftovers(path_);
   temporary_ = temporary_name(path_);
-  create_folder(temporary_);
+  if (!fs::create_directory(temporary_, error))
+    throw UserError("[{}] the folder cannot be created: {}", path_.string(), error.message());
   lock_ = ::open(temporary_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (lock_ >= 0) ::flock(lock_, LOCK_EX | LOCK_NB);
 }

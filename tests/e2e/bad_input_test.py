@@ -9,6 +9,7 @@ exact messages in the unit tests beside them; here the program as a whole is hel
 import json
 import os
 import shutil
+import stat
 import struct
 import subprocess
 import sys
@@ -204,6 +205,43 @@ class BadInput(unittest.TestCase):
         chat = self.chat()
         self.refused("[/proc/attune] the folder cannot be created: No such file or directory",
                      "import", chat, "--me", "Pete", "-o", "/proc/attune/out")
+
+    def test_folder_without_permission(self):
+        """As a user who may read everything here and write into nothing: the message names the place that was asked for."""
+        other = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--"]
+        with tempfile.TemporaryDirectory() as folder:
+            os.chmod(folder, 0o755)
+            readable = subprocess.run([*other, "ls", folder, PROGRAM], capture_output=True).returncode == 0 if shutil.which("setpriv") else False
+            if not readable:
+                self.skipTest("not root, or no setpriv, or the program lies where others may not read")
+            shutil.copytree("base", f"{folder}/base")
+            shutil.copytree("good", f"{folder}/good")
+            for name in (self.chat(), "talk.jsonl"):
+                shutil.copy(name, folder)
+            Path(folder, "run.yaml").write_text(
+                RECIPE.format(model="base/model", data="talk.jsonl", output="ro/out") + "token_cache: none\n")
+            Path(folder, "ro").mkdir()
+            subprocess.run(["chmod", "-R", "a+rX,a-w", folder], check=True)
+            self.assertEqual(stat.S_IMODE(Path(folder, "ro").stat().st_mode), 0o555)
+            Path(folder, "locked").mkdir(mode=0o700)
+            before = sorted(Path(folder).rglob("*"))
+            cannot_be_made = "[ro/out] the folder cannot be created: Permission denied"
+            unchanged = "cannot be written: Permission denied; the previous contents are unchanged"
+            for message, arguments in (
+                    (cannot_be_made, ["import", "chat.txt", "--me", "Pete", "-o", "ro/out"]),
+                    (cannot_be_made.replace("ro", "locked"), ["import", "chat.txt", "--me", "Pete", "-o", "locked/out"]),
+                    (cannot_be_made, ["train", "run.yaml"]),
+                    (cannot_be_made.replace("ro", "locked"), ["train", "run.yaml", "--set", "output=locked/out"]),
+                    (cannot_be_made, ["merge", "base/model", "--adapter", "good/adapter", "-o", "ro/out"]),
+                    (f"[ro/out.gguf] {unchanged}", ["export", "base/model", "-o", "ro/out.gguf"]),
+                    (f"[good/report.html] {unchanged}", ["report", "good"])):
+                done = subprocess.run([*other, PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, timeout=toy.SECONDS)
+                self.assertEqual((done.returncode, done.stderr), (2, f"attune: {message}\n"), arguments)
+                self.assertEqual(sorted(Path(folder).rglob("*")), before, arguments)
+            listed = subprocess.run([*other, PROGRAM, "runs", "--in", "."], cwd=folder, capture_output=True, text=True, timeout=toy.SECONDS)
+            self.assertEqual((listed.returncode, listed.stderr),
+                             (0, "note      [./runs.sqlite] cannot be opened: unable to open database file; read from the folders\n"))
+            self.assertRegex(listed.stdout, r"(?m)^good +finished ")
 
     def test_full_disk(self):
         # /dev/shm-like small file systems need root; a limit on file size is the same error to a writer.
