@@ -78,7 +78,7 @@ foreach(environment "" -llama -torch)
 endforeach()
 
 # attune_script_test(name COMMAND ${ATTUNE_PYTHON} script arguments): a test that is not GoogleTest's. One that cannot
-# run here prints "SKIP: reason" and exits with 77.
+# run here prints "SKIP: reason" and exits with 77. Those of the label "slow" run with `./dev test --full` only.
 function(attune_script_test name)
   cmake_parse_arguments(ARG "" "" "COMMAND;LABELS" ${ARGN})
   add_test(NAME ${name} COMMAND ${ARG_COMMAND})

@@ -11,6 +11,7 @@
 #include "cli/recipe_values.h"
 #include "cli/train_display.h"
 #include "track/run_store.h"
+#include "track/sqlite.h"
 
 namespace attune {
 namespace {
@@ -49,12 +50,24 @@ void print_table(const std::vector<Row>& rows) {
   }
 }
 
+// As the database has them, brought up to date; where it cannot be written, from the folders, which it only repeats.
+std::vector<StoredRun> runs_in(const fs::path& folder) {
+  try {
+    return RunStore(folder).refresh_all();
+  } catch (const SqliteError& error) {
+    fmt::print(stderr, "note      {}; read from the folders\n", error.what());
+  }
+  std::vector<StoredRun> runs;
+  for (const fs::path& run : run_folders(folder)) runs.push_back(read_run(run));
+  return runs;
+}
+
 void list_runs(const RunsArguments& options) {
   if (!fs::is_directory(options.folder)) {
     throw UserError("[{}] no such folder; runs are made by `attune train`, or name another folder with --in",
                     options.folder);
   }
-  const std::vector<StoredRun> runs = RunStore(options.folder).refresh_all();
+  const std::vector<StoredRun> runs = runs_in(options.folder);
   if (options.json) {
     Json all = Json::array();
     for (const StoredRun& run : runs) all.push_back(to_json(run));

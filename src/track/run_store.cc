@@ -103,7 +103,10 @@ RunStore::RunStore(fs::path runs) : runs_(std::move(runs)), state_(std::make_uni
     state_->database = open_store(path);
   } catch (const SqliteError& error) {
     if (!error.not_a_database()) throw;
-    for (const char* ending : {"", "-wal", "-shm"}) fs::remove(path.string() + ending);
+    for (const char* ending : {"", "-wal", "-shm"}) {
+      std::error_code stays;  // then it cannot be opened either
+      fs::remove(path.string() + ending, stays);
+    }
     state_->database = open_store(path);
   }
 }

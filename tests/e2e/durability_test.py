@@ -4,9 +4,10 @@
     durability_test.py PROGRAM [KILLS]
 
 Each command is killed with SIGKILL at KILLS moments (drawn from a fixed seed, spread over the length of an undisturbed
-run); after each kill everything visible must be whole, and at the end the result must be that of the undisturbed run. 50 of
-them for each command is the long form, done by hand; the short one runs with the other tests. Then each command runs on
-disks (tmpfs in a mount namespace of its own) of every size up to what it needs: one clear line, and nothing half-written.
+run); after each kill everything visible must be whole, and at the end the result must be that of the undisturbed run. With
+KILLS given, only that is done: 50 of them for each of the four commands are the 200 that `./dev test --full` makes; a few run
+with the other tests. Then each command that writes does so on disks (tmpfs in a mount namespace of its own) with no page
+free, with one, and so on up to what it needs: one clear line, nothing half-written, and nothing lost that was there.
 """
 import json
 import os
@@ -22,6 +23,7 @@ import unittest
 from pathlib import Path
 
 import toy
+from synth_test import Endpoint, handbook
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "interop"))
 from hub_server import HubServer  # noqa: E402
@@ -29,7 +31,6 @@ from hub_server import HubServer  # noqa: E402
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM, KILLS = None, 4
 TOKEN = "hf_" + secrets.token_hex(17)
-SIZES = 12  # of disks for each command
 
 RECIPE = """
 model: base/model
@@ -87,6 +88,8 @@ class Durability(unittest.TestCase):
                     if line:
                         json.loads(line)
 
+
+class Kills(Durability):
     def kill_at_random(self, command, name, check):
         """Runs command(attempt) KILLS times and kills it, then once more to its end; `check` looks after each kill."""
         begun = time.monotonic()
@@ -116,8 +119,6 @@ class Durability(unittest.TestCase):
     def expect_no_leftovers(self):
         """What the killed ones had begun was removed by the one that came through."""
         self.assertFalse([path for path in Path(".").iterdir() if is_temporary(path)])
-
-    # ---- kills
 
     def kill_what_appears_at_once(self, name, command):
         """For commands whose output is all there, or not at all: killed, and run to the end, it is that of an undisturbed run."""
@@ -181,55 +182,186 @@ class Durability(unittest.TestCase):
         self.kill_what_appears_at_once(
             "merge", lambda output: ["merge", "base/model", "--adapter", "run/adapter", "--shard-size", "20KB", "-o", output])
 
-    # ---- disks that are full
 
-    def on_disks(self, command, output):
-        """command(output) on ever larger disks, until it succeeds. On each it must say that the disk is full."""
+class FullDisks(Durability):
+    """Each command with no page free, with one, with two ... on its disk, until it has what it needs."""
+
+    def on_a_disk(self, pages, command):
+        """(exit status, output, lines of errors) of a command that finds on `disk`, with `pages` pages free, what `prepared`
+        holds; the folder `after` is the disk as it was left."""
+        script = ("mount -t tmpfs -o size=16m disk disk && cp -a prepared/. disk && "
+                  "head -c $((($(stat -f -c %f disk) - $0) * 4096)) /dev/zero >disk/filler || exit 99; "
+                  '"$@"; status=$?; rm disk/filler; rm -rf after; cp -a disk after; exit $status')
+        done = subprocess.run(["unshare", "-rm", "sh", "-c", script, str(pages), PROGRAM, *map(str, command)],
+                              capture_output=True, text=True, timeout=toy.SECONDS)
+        return done.returncode, done.stdout, done.stderr.strip().splitlines()
+
+    def setUp(self):
         if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode != 0:
             self.skipTest("no mount namespaces here (unshare -rm): a full disk cannot be made")
-        shutil.rmtree("needed", ignore_errors=True)
-        toy.attune(PROGRAM, *command("needed"))
-        pages = sum((len(data) + 4095) // 4096 + 1 for data in contents("needed").values()) + 8
-        sizes = sorted({max(2, pages * i // SIZES) for i in range(1, 2 * SIZES)})
-        Path("disk").mkdir(exist_ok=True)
-        refused = 0
-        for size in sizes:
-            script = (f'mount -t tmpfs -o size={size * 4096} disk disk && echo before >disk/before && {{ "$@"; echo "exit $?" >&2; }}; '
-                      'cat disk/before; find disk -type f')
-            done = subprocess.run(["unshare", "-rm", "sh", "-c", script, "sh", PROGRAM, *command(f"disk/{output}")],
-                                  capture_output=True, text=True, timeout=toy.SECONDS)
-            errors = done.stderr.strip().splitlines()
-            status = int(errors[-1].split()[-1])
-            self.assertIn("before\n", done.stdout)
-            left = [line for line in done.stdout.splitlines() if line.startswith("disk/") and line != "disk/before"]
-            self.assertFalse([path for path in left if is_temporary(path)], size)
+        for name in ("disk", "prepared", "after"):
+            shutil.rmtree(name, ignore_errors=True)
+        Path("disk").mkdir()
+        Path("prepared").mkdir()
+        Path("prepared/before").write_text("before")
+
+    def until_it_fits(self, command, check=lambda: None, changes=(), said=r"\[disk[^\]]*\] .*No space left on device"):
+        """Refused with one line while there is no room, and what was there before is untouched but for `changes`."""
+        before, refused, pages = contents("prepared"), 0, 0
+        while pages < 3000:
+            status, _, errors = self.on_a_disk(pages, command)
+            after = contents("after")
+            self.assertEqual({path: after.get(path) for path in before if path not in changes},
+                             {path: data for path, data in before.items() if path not in changes}, f"{pages} pages")
+            self.assertFalse([path for path in after if is_temporary(path)], f"{pages} pages")
             if status == 0:
                 self.assertGreater(refused, 0, "no disk was too small")
                 return
             refused += 1
-            self.assertEqual(status, 2, done.stderr)
-            self.assertRegex(errors[-2], r"^attune: \[disk[^\]]*\] .*No space left on device", f"{size} pages: {done.stderr}")
-            self.check_after_full(left)
-        self.fail(f"never succeeded, up to {sizes[-1]} pages")
+            self.assertEqual(status, 2, errors)
+            self.assertRegex(errors[-1], "^attune: " + said, f"{pages} pages: {errors}")
+            self.expect_whole("after")
+            check()
+            pages = max(pages + 1, pages * 4 // 3)
+        self.fail(f"never succeeded, up to {pages} pages")
 
-    def check_after_full(self, left):
+    def nothing_new(self, *names):
+        """A check: these, of which all is there or nothing, are not there."""
+        def check():
+            self.assertFalse([name for name in names if Path("after", name).exists()])
+        return check
+
+    def test_import(self):
+        self.until_it_fits(["import", "chat.txt", "--me", "Pete", "-o", "disk/data"], self.nothing_new("data"))
+
+    def recipe(self, output, more="", epochs=1):
+        Path(f"{output.replace('/', '-')}.yaml").write_text(
+            RECIPE.format(output=output).replace("num_train_epochs: 12", f"num_train_epochs: {epochs}") + more)
+        return f"{output.replace('/', '-')}.yaml"
+
+    def test_train(self):
         # What a run has reached may stay; a result may not be there.
-        self.assertFalse([path for path in left if "/adapter/" in path.replace("/checkpoints/", "/") and "step-" not in path], left)
+        self.until_it_fits(["train", self.recipe("disk/run")], self.nothing_new("run/adapter"))
 
-    def test_import_on_a_full_disk(self):
-        self.on_disks(lambda output: ["import", "chat.txt", "--me", "Pete", "-o", output], "data")
+    def test_train_and_its_spool_go_on_with_room(self):
+        toy.attune(PROGRAM, "train", self.recipe("whole-run"))
+        command = ["train", self.recipe("disk/run", "track: {tensorboard: true}"), "--auto-resume"]
+        for pages in (1, 6, 24, 60):
+            status, _, errors = self.on_a_disk(pages, command)
+            self.assertEqual(status, 2, errors)
+            self.assertRegex(errors[-1], r"^attune: \[disk[^\]]*\] .*No space left on device")
+            shutil.rmtree("disk")
+            shutil.copytree("after", "disk")
+            output, _ = toy.attune(PROGRAM, *command)
+            self.assertRegex(output, r"TensorBoard in disk/run/tensorboard: all \d+ records have arrived")
+            self.assertEqual(contents("disk/run/adapter"), contents("whole-run/adapter"))
+            shutil.rmtree("disk")
+            Path("disk").mkdir()
 
-    def test_train_on_a_full_disk(self):
-        def command(output):
-            Path("disk.yaml").write_text(RECIPE.format(output=output).replace("num_train_epochs: 12", "num_train_epochs: 1"))
-            return ["train", "disk.yaml"]
-        self.on_disks(command, "run")
+    def test_token_cache(self):
+        recipe = self.recipe("cached", "token_cache: disk/tokens")
 
-    def test_merge_on_a_full_disk(self):
-        self.on_disks(lambda output: ["merge", "base/model", "--adapter", "run/adapter", "-o", output], "merged")
+        def check():
+            self.assertFalse(Path("cached").exists())
+            self.assertFalse([path for path in Path("after").rglob("*") if path.is_file() and path.name != "before"])
+        self.until_it_fits(["train", recipe], check)
+
+    def test_merge(self):
+        self.until_it_fits(["merge", "base/model", "--adapter", "run/adapter", "-o", "disk/merged"], self.nothing_new("merged"))
+
+    def test_export(self):
+        self.until_it_fits(["export", "base/model", "--adapter", "run/adapter", "-o", "disk/model.gguf"], self.nothing_new("model.gguf"))
+
+    def test_eval(self):
+        Path("prepared/eval.json").write_text('{"samples": []}')
+        self.until_it_fits(["eval", "run", "--only", "held-out", "--limit", "2", "-o", "disk/eval.json"], changes=["eval.json"],
+                           check=lambda: self.assertEqual(Path("after/eval.json").read_text(), '{"samples": []}'))
+
+    def test_report(self):
+        Path("prepared/report.html").write_text("an older one")
+        self.until_it_fits(["report", "run", "-o", "disk/report.html"], changes=["report.html"],
+                           check=lambda: self.assertEqual(Path("after/report.html").read_text(), "an older one"))
+
+    def hub(self):
+        hub = HubServer(chunk=2_000)
+        hub.add_user(TOKEN, "me")
+        hub.__enter__()
+        self.addCleanup(hub.__exit__)
+        before = dict(os.environ)
+        self.addCleanup(lambda: (os.environ.clear(), os.environ.update(before)))
+        os.environ |= {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "NO_PROXY": "127.0.0.1"}
+        return hub
+
+    def test_pull(self):
+        self.hub()
+        os.environ["HF_HOME"] = str(Path("prepared").resolve())
+        toy.attune(PROGRAM, "push", "run/adapter", "me/old", "--yes")
+        toy.attune(PROGRAM, "push", "base/model", "me/new", "--yes")
+        toy.attune(PROGRAM, "pull", "me/old")
+        os.environ["HF_HOME"] = "disk"
+        self.until_it_fits(["pull", "me/new"])
+        fetched = {Path(path).name: data for path, data in contents("after").items() if "models--me--new/snapshots" in path}
+        self.assertEqual(fetched["model.safetensors"], Path("base/model/model.safetensors").read_bytes())
+
+    def test_push_writes_nothing_here(self):
+        hub = self.hub()
+        os.environ |= {"HF_HOME": "disk", "TMPDIR": "disk"}
+        shutil.copytree("run/adapter", "prepared/adapter")
+        status, _, errors = self.on_a_disk(0, ["push", "disk/adapter", "me/full", "--yes"])
+        self.assertEqual((status, contents("after")), (0, contents("prepared")), errors)
+        self.assertIn("adapter_model.safetensors", hub.repos[("model", "me/full")].find("main").tree)
+
+    def test_synth_goes_on_where_the_disk_was_full(self):
+        chunks = handbook(12)
+        with Endpoint() as endpoint:
+            command = ["synth", "handbook.md", "--endpoint", endpoint.url, "--model", "scripted", "-o", "disk/out",
+                       "--chunk-size", "200", "--concurrency", "1"]
+            kept = []
+
+            def check():
+                self.nothing_new("out/train.jsonl")()
+                if Path("after/out/journal").exists():
+                    kept.append(len(toy.json_lines("after/out/journal")))
+                    shutil.copytree("after/out", "prepared/out", dirs_exist_ok=True)  # and room is made
+            self.until_it_fits(command, check, changes=["out/journal"])
+            self.assertEqual(kept, sorted(kept))
+            self.assertEqual(len(toy.json_lines("after/out/journal")), chunks)
+            self.assertLess(endpoint.requests(), 2 * chunks + len(kept))  # an answer is paid for again only if it found no room
+        self.assertEqual(len(toy.json_lines("after/out/train.jsonl")), chunks - 1)
+
+    def test_tracking_is_away_and_the_run_goes_on(self):
+        toy.attune(PROGRAM, "train", self.recipe("untracked"))
+        for name, track in (("board", "tensorboard: disk/board"), ("folder", "mlflow: ./disk/mlruns"),
+                            ("base", "mlflow: sqlite:///disk/mlflow.db")):
+            output = f"tracked-{name}"
+            status, shown, errors = self.on_a_disk(0, ["train", self.recipe(output, f"track: {{{track}}}")])
+            self.assertEqual(status, 0, errors)
+            self.assertRegex(shown, rf"\d+ of \d+ records wait in {output}/spool; deliver them with: attune sync {output}\n +.*"
+                                    "(No space left on device|database or disk is full|disk I/O error)")
+            self.assertEqual(contents(f"{output}/adapter"), contents("untracked/adapter"))
+            self.assertFalse([path for path in contents("after") if is_temporary(path)])
+            shutil.rmtree("disk")  # one with room in its place
+            Path("disk").mkdir()
+            self.assertRegex(toy.attune(PROGRAM, "sync", output)[0], r"all \d+ records have arrived")
+
+    def test_runs_are_listed_without_their_database(self):
+        shutil.copytree("run", "prepared/run")
+        status, shown, errors = self.on_a_disk(0, ["runs", "--in", "disk"])
+        self.assertEqual(status, 0, errors)
+        self.assertRegex(shown, r"(?m)^run +finished ")
+        self.assertRegex("\n".join(errors), r"\Anote      \[disk/runs.sqlite\] .*; read from the folders\Z")
+
+        # Nor does a run that goes on need it: here one whose folder lies on another disk.
+        toy.attune(PROGRAM, "train", self.recipe("elsewhere"))
+        shutil.rmtree("elsewhere/adapter")
+        shutil.rmtree("prepared/run")
+        Path("prepared/run").symlink_to("../elsewhere")
+        status, _, errors = self.on_a_disk(0, ["train", "--resume", "disk/run"])
+        self.assertEqual(status, 0, errors)
+        self.assertTrue(Path("elsewhere/adapter/adapter_model.safetensors").exists())
 
 
 if __name__ == "__main__":
     PROGRAM = str(Path(sys.argv[1]).resolve())
     KILLS = int(sys.argv[2]) if len(sys.argv) > 2 else KILLS
-    unittest.main(argv=sys.argv[:1], verbosity=2)
+    unittest.main(argv=sys.argv[:1], defaultTest="Kills" if len(sys.argv) > 2 else None, verbosity=2)
