@@ -25,6 +25,12 @@ class DocumentsTest(unittest.TestCase):
             missing = sorted(path for folder, path in paths if not (folder / path).exists())
             self.assertEqual(missing, [], f"{document} names what is not there")
 
+    def test_every_folder_of_the_program_is_in_both(self):
+        folders = {f"src/{path.name}/" for path in (ROOT / "src").iterdir() if path.is_dir()}
+        for document in DOCUMENTS:
+            text = (ROOT / document).read_text()
+            self.assertEqual({folder for folder in folders if folder not in text}, set(), document)
+
     def test_the_architecture_shows_the_rule_that_is_checked(self):
         rule = [line for line in (ROOT / "cmake/layers.txt").read_text().splitlines() if not line.startswith("#")]
         shown = re.search(r"## Who may include whom.*?```\n(.*?)```", (ROOT / "docs/ARCHITECTURE.md").read_text(), re.S)
