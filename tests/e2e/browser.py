@@ -94,6 +94,7 @@ class Browser:
         for domain in ("Page", "Runtime", "Log", "Network"):
             self.call(domain + ".enable")
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
+        self.call("Emulation.setTouchEmulationEnabled", enabled=width < 600)  # a phone has a thumb and no mouse
 
     def __enter__(self):
         return self
@@ -103,7 +104,13 @@ class Browser:
         self.process.terminate()
         self.process.wait(SECONDS)
         self.log.close()
-        self.profile.cleanup()
+        end = time.monotonic() + SECONDS
+        while os.path.exists(self.profile.name):
+            try:
+                self.profile.cleanup()
+            except OSError:  # a process of the browser's wrote once more
+                assert time.monotonic() < end, f"cannot remove {self.profile.name}"
+                time.sleep(0.1)
 
     def call(self, method, **parameters):
         self.count += 1
@@ -149,6 +156,16 @@ class Browser:
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, modifiers=modifiers,
                       **(text if kind == "keyDown" else {}))
+
+    def click(self, selector):
+        """A press of the mouse in the middle of an element, wherever that is."""
+        x, y = self.run(f"(({{x, y, width, height}}) => [x + width / 2, y + height / 2])"
+                        f"(document.querySelector({json.dumps(selector)}).getBoundingClientRect())")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def download_to(self, folder):
+        self.call("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
 
     def photograph(self, path):
         with open(path, "wb") as file:
