@@ -240,7 +240,8 @@ class Page(unittest.TestCase):
             self.assertEqual(browser.run("document.querySelectorAll('.note').length"), 1)  # the former
 
     def test_a_full_context_forgets_the_oldest(self):
-        with Server(PROGRAM, "base/model", "--context", 64, "--max-tokens", 12) as server, Browser() as browser:
+        with Server(PROGRAM, "base/model", "--context", 64, "--max-tokens", 12) as server, \
+                Browser("en-US", 320, 420) as browser:  # a phone whose keyboard is open
             browser.open(server.url)
             browser.wait_for("document.querySelectorAll('#first option').length === 1")
             self.choose(browser, "temperature", 0)
@@ -264,6 +265,11 @@ class Page(unittest.TestCase):
             self.assertEqual(self.last(browser, ".error"),
                              "Ez túl hosszú a modellnek: rövidítsd az üzenetet vagy az utasítást.")
             self.assertEqual(self.field(browser), long)
+            self.assertLessEqual(browser.run("document.querySelector('.error').getBoundingClientRect().bottom"),
+                                 browser.run("document.querySelector('footer').getBoundingClientRect().top"))
+            browser.click("#more")
+            self.fits(browser)
+            browser.click("#more")
             self.assertEqual(self.last(browser, ".user"), said[-1])
             self.assertEqual(browser.run("columns[0].messages.slice(columns[0].from)"), known)
             self.choose(browser, "say", "")
