@@ -78,9 +78,9 @@ class Page(unittest.TestCase):
         cls.folder.cleanup()
         assert status == 0, cls.server.output
 
-    def open(self, browser):
-        browser.open(self.server.url)
-        browser.wait_for("document.querySelectorAll('#first option').length === 2")
+    def open(self, browser, server=None):
+        browser.open((server or self.server).url)
+        browser.wait_for("document.querySelectorAll('#first option').length > 0")
 
     def photograph(self, browser, name):
         if PHOTOGRAPHS:
@@ -169,7 +169,8 @@ class Page(unittest.TestCase):
                     self.say(browser, "the sea is calm and the wind is in the sails")
                 self.assertEqual(browser.run("document.querySelectorAll('.user').length"), 10)
                 self.fits(browser)
-                logs = browser.run("[...document.querySelectorAll('.log')].map((e) => [e.scrollHeight, e.clientHeight, e.scrollTop])")
+                logs = browser.run("[...document.querySelectorAll('.log')]"
+                                   ".map((e) => [e.scrollHeight, e.clientHeight, e.scrollTop])")
                 for whole, shown, top in logs:
                     self.assertGreater(shown, 200)
                     self.assertGreaterEqual(top + shown, whole - 1)  # the newest is in sight
@@ -194,8 +195,7 @@ class Page(unittest.TestCase):
 
     def test_stop(self):
         with Server(PROGRAM, "long", "--context", 100000, "--max-tokens", 90000) as server, Browser() as browser:
-            browser.open(server.url)
-            browser.wait_for("document.querySelectorAll('#first option').length === 1")
+            self.open(browser, server)
             self.choose(browser, "temperature", 0)  # it goes on without end
             for stop in (lambda: browser.click("#stop"), lambda: browser.press("Escape")):
                 self.send(browser, "the sea is calm")
@@ -242,8 +242,7 @@ class Page(unittest.TestCase):
     def test_a_full_context_forgets_the_oldest(self):
         with Server(PROGRAM, "base/model", "--context", 64, "--max-tokens", 12) as server, \
                 Browser("en-US", 320, 420) as browser:  # a phone whose keyboard is open
-            browser.open(server.url)
-            browser.wait_for("document.querySelectorAll('#first option').length === 1")
+            self.open(browser, server)
             self.choose(browser, "temperature", 0)
             said, forgotten = [], 0
             while forgotten < 2:
@@ -278,12 +277,13 @@ class Page(unittest.TestCase):
             self.assertEqual(self.last(browser, ".user"), "the wind")
 
     def test_a_full_queue(self):
-        with Server(PROGRAM, "long", "--context", 100000, "--parallel", 1, "--queue", 1) as server, Browser("hu-HU") as browser:
-            browser.open(server.url)
-            browser.wait_for("document.querySelectorAll('#first option').length === 1")
+        with Server(PROGRAM, "long", "--context", 100000, "--parallel", 1, "--queue", 1) as server, \
+                Browser("hu-HU") as browser:
+            self.open(browser, server)
             busy = self.ask_without_end(server, 2)
             self.say(browser, "the sea")
-            self.assertEqual(self.last(browser, ".error"), "A szerver elfoglalt: túl sokan várnak rá. Próbáld újra kicsit később.")
+            self.assertEqual(self.last(browser, ".error"),
+                             "A szerver elfoglalt: túl sokan várnak rá. Próbáld újra kicsit később.")
             self.assertEqual(self.field(browser), "the sea")
             for connection in busy:
                 connection.close()
@@ -295,8 +295,7 @@ class Page(unittest.TestCase):
 
     def test_a_server_that_leaves(self):
         with Server(PROGRAM, "long", "--context", 100000, "--max-tokens", 90000) as server, Browser("hu-HU") as browser:
-            browser.open(server.url)
-            browser.wait_for("document.querySelectorAll('#first option').length === 1")
+            self.open(browser, server)
             self.choose(browser, "temperature", 0)
             self.send(browser, "the sea is calm")
             browser.wait_for("document.querySelector('.assistant.running')?.textContent")
@@ -313,8 +312,7 @@ class Page(unittest.TestCase):
     def test_a_connection_that_breaks(self):
         server = Server(PROGRAM, "long", "--context", 100000, "--max-tokens", 90000)
         with Browser("hu-HU") as browser:
-            browser.open(server.url)
-            browser.wait_for("document.querySelectorAll('#first option').length === 1")
+            self.open(browser, server)
             self.choose(browser, "temperature", 0)
             self.send(browser, "the sea is calm")
             browser.wait_for("document.querySelector('.assistant.running')?.textContent")
@@ -328,7 +326,8 @@ class Page(unittest.TestCase):
             (503, None, None): "A szerver elfoglalt: túl sokan várnak rá. Próbáld újra kicsit később.",
             (503, "shutting_down", None): "A szerver éppen leáll.",
             (503, "timeout", None): "A szervernek nem jutott ideje a válaszra. Próbáld újra.",
-            (400, "context_length_exceeded", "messages"): "Ez túl hosszú a modellnek: rövidítsd az üzenetet vagy az utasítást.",
+            (400, "context_length_exceeded", "messages"):
+                "Ez túl hosszú a modellnek: rövidítsd az üzenetet vagy az utasítást.",
             (413, None, None): "Ez túl hosszú a modellnek: rövidítsd az üzenetet vagy az utasítást.",
             (404, "model_not_found", "model"): "Ez a modell már nincs meg a szerveren: válassz másikat.",
             (400, None, "model"): "Ez a modell nem beszélgetésre készült: nincs hozzá sablon.",
@@ -396,7 +395,7 @@ class Page(unittest.TestCase):
                 self.assertEqual(browser.run("document.documentElement.lang"), "hu")
                 self.assertEqual(browser.run("document.getElementById('send').textContent"), "Küldés")
                 # Enter on a thumb's keyboard, which has no Shift+Enter, begins a new line.
-                self.assertEqual(browser.run("document.querySelector('.empty').textContent"), "Amit írsz, csak ehhez a szerverhez jut el.")
+                self.assertEqual(self.last(browser, ".empty"), "Amit írsz, csak ehhez a szerverhez jut el.")
                 browser.run("document.getElementById('say').focus()")
                 browser.press("Enter")
                 self.assertEqual(self.field(browser), "\n")
@@ -406,11 +405,12 @@ class Page(unittest.TestCase):
                 for language in ("hu", "en"):
                     self.choose(browser, "language", language)
                     for _ in ("light", "dark"):
+                        photograph = f"{name}-{language}-" + browser.run("document.documentElement.dataset.theme")
                         self.tidy_header(browser)
-                        self.photograph(browser, f"{name}-{language}-" + browser.run("document.documentElement.dataset.theme"))
+                        self.photograph(browser, photograph)
                         browser.click("#more")
                         self.tidy_settings(browser)
-                        self.photograph(browser, f"{name}-{language}-more-" + browser.run("document.documentElement.dataset.theme"))
+                        self.photograph(browser, photograph + "-more")
                         browser.click("#theme")
                         browser.click("#more")
                 self.assertEqual(browser.run("document.getElementById('send').textContent"), "Send")
@@ -418,7 +418,7 @@ class Page(unittest.TestCase):
 
     def tidy_header(self, browser):
         """Two rows, every control large enough for a thumb, no word cut."""
-        boxes = browser.run("""[...document.querySelectorAll('header button, header select, footer button, footer textarea')]
+        boxes = browser.run("""[...document.querySelectorAll(':is(header, footer) :is(button, select, textarea)')]
             .map((e) => [e.id, e.getBoundingClientRect(), e.scrollWidth - e.clientWidth]).filter(([, box]) => box.width)
             .map(([id, box, over]) => [id, box.left, box.right, box.top, box.bottom, over])""")
         for name, left, right, top, bottom, over in boxes:
@@ -432,7 +432,8 @@ class Page(unittest.TestCase):
     def tidy_settings(self, browser):
         self.fits(browser)
         for name in ("system", "key", "temperature", "language", "theme"):
-            box = browser.run(f"(({{width, height}}) => [width, height])(document.getElementById('{name}').getBoundingClientRect())")
+            box = browser.run(f"(({{width, height}}) => [width, height])"
+                              f"(document.getElementById('{name}').getBoundingClientRect())")
             self.assertGreaterEqual(min(box), 40, name)
         # A hint that is cut helps nobody.
         self.assertEqual(browser.run("document.getElementById('system').placeholder"), "")
@@ -457,8 +458,8 @@ class Page(unittest.TestCase):
                     reached.append(name)
             start = reached.index("first")
             self.assertEqual(reached[start:] + reached[:start],
-                             ["first", "second", "reset", "export", "more", "system", "key", "temperature", "language", "theme",
-                              "log", "say", "send"])
+                             ["first", "second", "reset", "export", "more", "system", "key", "temperature", "language",
+                              "theme", "log", "say", "send"])
             # While an answer comes its stop button is there, and Enter presses it.
             self.fake(browser, [[1, "one"], [60000, " two"]])
             browser.run("document.getElementById('say').focus()")
