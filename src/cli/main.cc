@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include "base/error.h"
@@ -55,6 +56,9 @@ int main(int argc, char** argv) {
     return 130;
   } catch (const attune::UserError& error) {
     fmt::print(stderr, "attune: {}\n", error.what());
+    return 2;
+  } catch (const std::filesystem::filesystem_error& error) {  // a folder that may not be looked into, and the like
+    fmt::print(stderr, "attune: [{}] {}\n", error.path1().string(), error.code().message());
     return 2;
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "attune: [memory] this machine has no more memory to give; choose a smaller model or budget\n");

@@ -67,7 +67,9 @@ std::string last_question(const std::string& prompt, const ChatTemplate& chat_te
   if (turn.before.empty() || !prompt.ends_with(turn.after)) return prompt;
   const std::size_t end = prompt.size() - turn.after.size(), begin = prompt.rfind(turn.before, end);
   if (begin == prompt.npos || begin + turn.before.size() > end) return prompt;
-  return prompt.substr(begin + turn.before.size(), end - begin - turn.before.size());
+  std::size_t words = begin + turn.before.size();
+  while (words < end && prompt[words] == ' ') ++words;  // SentencePiece puts one before the first word of a part
+  return prompt.substr(words, end - words);
 }
 
 }  // namespace attune

@@ -229,7 +229,7 @@ class BadInput(unittest.TestCase):
             unchanged = "cannot be written: Permission denied; the previous contents are unchanged"
             for message, arguments in (
                     (cannot_be_made, ["import", "chat.txt", "--me", "Pete", "-o", "ro/out"]),
-                    (cannot_be_made.replace("ro", "locked"), ["import", "chat.txt", "--me", "Pete", "-o", "locked/out"]),
+                    ("[locked/out] Permission denied", ["import", "chat.txt", "--me", "Pete", "-o", "locked/out"]),
                     (cannot_be_made, ["train", "run.yaml"]),
                     (cannot_be_made.replace("ro", "locked"), ["train", "run.yaml", "--set", "output=locked/out"]),
                     (cannot_be_made, ["merge", "base/model", "--adapter", "good/adapter", "-o", "ro/out"]),

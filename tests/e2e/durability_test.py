@@ -258,13 +258,13 @@ class FullDisks(Durability):
             shutil.rmtree("disk")
             Path("disk").mkdir()
 
-    def test_token_cache(self):
-        recipe = self.recipe("cached", "token_cache: disk/tokens")
-
-        def check():
-            self.assertFalse(Path("cached").exists())
-            self.assertFalse([path for path in Path("after").rglob("*") if path.is_file() and path.name != "before"])
-        self.until_it_fits(["train", recipe], check)
+    def test_without_room_for_the_token_cache_the_tokens_are_in_memory(self):
+        toy.attune(PROGRAM, "train", self.recipe("uncached"))
+        for pages in (0, 1):
+            status, _, errors = self.on_a_disk(pages, ["train", self.recipe(f"cached-{pages}", "token_cache: disk/tokens")])
+            self.assertEqual(status, 0, errors)
+            self.assertEqual(set(contents("after")), {"before"})
+            self.assertEqual(contents(f"cached-{pages}/adapter"), contents("uncached/adapter"))
 
     def test_merge(self):
         self.until_it_fits(["merge", "base/model", "--adapter", "run/adapter", "-o", "disk/merged"], self.nothing_new("merged"))
@@ -274,7 +274,7 @@ class FullDisks(Durability):
 
     def test_eval(self):
         Path("prepared/eval.json").write_text('{"samples": []}')
-        self.until_it_fits(["eval", "run", "--only", "held-out", "--limit", "2", "-o", "disk/eval.json"], changes=["eval.json"],
+        self.until_it_fits(["eval", "run", "--only", "held-out", "--max-tokens", "8", "--limit", "2", "-o", "disk/eval.json"], changes=["eval.json"],
                            check=lambda: self.assertEqual(Path("after/eval.json").read_text(), '{"samples": []}'))
 
     def test_report(self):

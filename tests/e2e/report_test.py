@@ -31,7 +31,7 @@ train: {{num_train_epochs: {epochs}, max_length: 64, gradient_accumulation_steps
 eval: {{eval_steps: 5}}
 """
 HEADINGS = ["Course", "Evaluation", "Answers before and after", "Memory", "Recipe", "Environment"]
-PICTURES = ["Loss by step", "Forgetting", "KL to the base", "Learning rate", "Gradient norm", "Tokens per second",
+PICTURES = ["Loss by step", "Style", "Forgetting", "KL to the base", "Learning rate", "Gradient norm", "Tokens per second",
             "Share of this machine", "Length of a conversation"]
 # The smallest contrast of a text with the page or card behind it; WCAG asks for 4.5.
 CONTRAST = """(() => {
@@ -56,7 +56,7 @@ class Report(unittest.TestCase):
     def setUpClass(cls):
         cls.folder = tempfile.TemporaryDirectory()
         os.chdir(cls.folder.name)
-        toy.make_base(PROGRAM)
+        toy.make_base(PROGRAM, context=256)
         Path("run.yaml").write_text(RECIPE.format(output="run", epochs=2))
         toy.attune(PROGRAM, "train", "run.yaml")
         toy.attune(PROGRAM, "eval", "run", "--limit", 4, "--max-tokens", 16, "--only", "held-out", "--only", "style", "--only", "forgetting")
@@ -79,7 +79,7 @@ class Report(unittest.TestCase):
         return written
 
     def test_answers_before_and_after_without_an_evaluation(self):
-        Path("plain.yaml").write_text(RECIPE.format(output="plain", epochs=8))
+        Path("plain.yaml").write_text(RECIPE.format(output="plain", epochs=3).replace("eval_steps: 5", "eval_steps: 5, eval_share: 0.1, forgetting_samples: 0"))
         process = subprocess.Popen([PROGRAM, "train", "plain.yaml"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         samples = Path("plain/samples.json")
         while not samples.exists() or json.loads(samples.read_text())["step"] < 5:
@@ -104,6 +104,15 @@ class Report(unittest.TestCase):
         for what in ("system", "processor", "threads", "memory", "compiler"):
             self.assertRegex(page, f"<tr><th>{what}</th><td>[^<]+</td></tr>")
         self.assertRegex(page, r"<th>system</th><td>[^<]*Linux [0-9]")
+
+        # MLflow gets them in the report, and nowhere else.
+        toy.attune(PROGRAM, "train", "plain.yaml", "--set", "output=told", "--set", "track.mlflow=./mlruns", "--set", "train.max_steps=2")
+        sent, = Path("mlruns").rglob("report.html")
+        written = self.expect_samples("told", sent.read_text())
+        for path in Path("mlruns").rglob("*"):
+            if path.is_file() and path != sent:
+                for sample in written["samples"]:
+                    self.assertNotIn(sample["prompt"], path.read_text(errors="replace"), path)
 
         # No answers, no file; and what is evaluated shows the answers of the evaluation.
         toy.attune(PROGRAM, "train", "plain.yaml", "--set", "output=mute", "--set", "eval.style_answers=0", "--set", "train.max_steps=2")

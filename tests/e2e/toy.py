@@ -55,10 +55,11 @@ def write_texts():
             file.write(json.dumps({"messages": turns}) + "\n")
 
 
-def make_base(program, steps=3):
-    """base/model in the current folder. After a hundred steps it repeats one word at temperature 0, without end."""
+def make_base(program, steps=3, context=64):
+    """base/model in the current folder. After a hundred steps it repeats one word at temperature 0, without end. Training
+    measures no style of a model whose context is shorter than 241 tokens."""
     write_texts()
-    Path("base.yaml").write_text(PRETRAIN.replace("max_steps: 3", f"max_steps: {steps}"))
+    Path("base.yaml").write_text(PRETRAIN.replace("max_steps: 3", f"max_steps: {steps}").replace("max_length: 64", f"max_length: {context}"))
     attune(program, "pretrain", "base.yaml")
 
 

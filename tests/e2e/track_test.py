@@ -95,8 +95,6 @@ class Track(unittest.TestCase):
         identity = run["info"]["run_id"]
         for name in ("recipe.yaml", "run.json", "metrics.jsonl", "report.html"):
             self.assertEqual(server.files[f"1/{identity}/artifacts/{name}"], Path("runs/pete", name).read_bytes())
-        self.assertIn("Answers before and after", Path("runs/pete/report.html").read_text())
-        self.assertFalse([path for path in server.files if "samples" in path])
         (model_id, model), = server.models.items()
         self.assertEqual((model["info"]["status"], model["runs"]), ("LOGGED_MODEL_READY", [identity]))
         uploaded = server.files[f"1/models/{model_id}/artifacts/adapter_model.safetensors"]
