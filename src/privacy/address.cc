@@ -2,8 +2,12 @@
 //   Hungarian  Petőfi Sándor utca 12., Kossuth tér 1-3, (1011 Budapest,) Fő u. 14/B
 //   German     Hauptstraße 5, Lange Straße 12a, Marienplatz 1
 //   English    10 Downing Street, 221B Baker St
-// Every name before (after) the number begins with a capital. A postal code and town right before are taken too.
+// Every name before (after) the number begins with a capital. The town right beside is taken too, where its postal code
+// tells that it is one:
+//   1011 Budapest, Fő u. 14    1234 Budapest Fő tér 1    Musterstraße 12, D-10115 Berlin
+//   10 Downing Street, London SW1A 2AA    5 Main Street, Springfield, IL 62704
 // Left alone: "a 3. utca", "the 2 main streets", "Street 9 3/4" without a name.
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -83,7 +87,33 @@ std::size_t house_number(std::string_view word) {
   return i == word.size() ? end : 0;
 }
 
-// Whether a word of the text may be one: without it there is no address.
+bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
+bool is_all(std::string_view word, bool (*is)(char)) {
+  return !word.empty() && std::all_of(word.begin(), word.end(), is);
+}
+
+// "1234", "10115", "H-1234", "D-10115".
+bool is_postal_code(std::string_view word) {
+  if (word.size() > 2 && is_upper(word[0]) && word[1] == '-') word.remove_prefix(2);
+  return (word.size() == 4 || word.size() == 5) && is_all(word, is_digit);
+}
+
+// "SW1A 2AA", "M1 1AE".
+bool is_british_code(std::string_view first, std::string_view second) {
+  if (second.ends_with('.')) second.remove_suffix(1);
+  const bool area = first.size() >= 2 && first.size() <= 4 && is_upper(first[0]) &&
+                    (is_digit(first[1]) || (first.size() > 2 && is_digit(first[2])));
+  return area && second.size() == 3 && is_digit(second[0]) && is_all(second.substr(1), is_upper);
+}
+
+// "IL 62704", "NY 10001-1234".
+bool is_american_code(std::string_view state, std::string_view code) {
+  if (code.ends_with('.')) code.remove_suffix(1);
+  if (state.size() != 2 || !is_all(state, is_upper) || !is_all(code.substr(0, 5), is_digit)) return false;
+  return code.size() == 5 || (code.size() == 10 && code[5] == '-' && is_all(code.substr(6), is_digit));
+}
+
+// Whether a word of the text may be a house number: without it there is no address.
 bool has_house_number(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     if (!is_digit(text[i])) {
@@ -107,6 +137,7 @@ class Finder {
     for (std::size_t w = 0; w < words_.size(); ++w) {
       std::size_t first = w, last = w;
       if (!name_then_number(w, free, first, last) && !number_then_name(w, free, first, last)) continue;
+      add_town_behind(last);
       const std::size_t begin = words_[first].begin;
       std::size_t end = words_[last].end;
       if (const std::size_t number = house_number(word(last))) end = words_[last].begin + number;  // no full stop
@@ -141,7 +172,7 @@ class Finder {
     const bool separate = hungarian || is_whole_german(street);
     while (separate && first > free && w - first < 3 && joined(first - 1) && is_capital(word(first - 1))) --first;
     if (separate && first == w) return false;
-    extend_to_town(free, first);
+    add_town_before(free, w, first);
     return true;
   }
 
@@ -167,14 +198,48 @@ class Finder {
     return false;
   }
 
-  // "1011 Budapest, " before the street.
-  void extend_to_town(std::size_t free, std::size_t& first) const {
-    if (first < free + 2) return;
-    const std::string_view town = word(first - 1), code = word(first - 2);
-    const bool comma = text_.substr(words_[first - 1].end).starts_with(", ");
-    bool digits = code.size() == 4 || code.size() == 5;
-    for (const char c : code) digits = digits && is_digit(c);
-    if (digits && is_capital(town) && (comma || joined(first - 1))) first -= 2;
+  // At most a comma and a line's end or a space stand between this word and the next.
+  bool beside(std::size_t i) const {
+    if (i + 1 >= words_.size()) return false;
+    std::string_view gap = text_.substr(words_[i].end, words_[i + 1].begin - words_[i].end);
+    if (gap.starts_with(',')) gap.remove_prefix(1);
+    return gap == " " || gap == "\n" || gap == " \n" || gap == "\r\n";
+  }
+  bool is_town(std::size_t i) const { return is_capital(word(i)) && word(i).size() > 2; }
+
+  // "1011 Budapest, " before the street, or its code where the town was taken for a part of the street's name.
+  void add_town_before(std::size_t free, std::size_t street, std::size_t& first) const {
+    if (first > free && street > first + 1 && is_postal_code(word(first - 1)) && joined(first - 1) && is_town(first)) {
+      --first;
+    } else if (first >= free + 2 && is_postal_code(word(first - 2)) && joined(first - 2) && is_town(first - 1) &&
+               beside(first - 1)) {
+      first -= 2;
+    }
+  }
+
+  // ", 10115 Berlin" or ", London SW1A 2AA" after the house number or street, which is word `last`.
+  void add_town_behind(std::size_t& last) const {
+    if (!beside(last)) return;
+    std::size_t i = last + 1;
+    if (is_postal_code(word(i))) {
+      if (joined(i) && is_town(i + 1)) last = end_of_town(i + 1);
+      return;
+    }
+    for (std::size_t names = 0; names < 4 && i + 1 < words_.size() && is_capital(word(i)); ++names, ++i) {
+      if (names > 0 && joined(i) && (is_british_code(word(i), word(i + 1)) || is_american_code(word(i), word(i + 1)))) {
+        last = i + 1;
+        return;
+      }
+      if (!beside(i)) return;
+    }
+  }
+
+  // "Frankfurt am Main", "Bad Homburg".
+  std::size_t end_of_town(std::size_t i) const {
+    const auto is_name = [&](std::size_t w) { return joined(w - 1) && is_capital(word(w)); };
+    if ((word(i) == "Bad" || word(i) == "Sankt") && joined(i) && is_name(i + 1)) ++i;
+    if (joined(i) && word(i + 1) == "am" && joined(i + 1) && is_name(i + 2)) return i + 2;
+    return i;
   }
 
   std::string_view text_;

@@ -1,10 +1,14 @@
 // Phone numbers.
 //   international  +36 30 123 4567, 0036301234567, +44 (0)20 7946 0958, +1-212-555-0123, @36301234567 (a mention):
 //                  a country code of ITU-T E.164 and as many digits as that country's numbers have
-//   national       only forms that hardly anything else has: 06 30 123 4567, 06-1-234-5678 and 06 52 123 456 (Hungarian
-//                  mobiles, Budapest, the country), (212) 555-0123 and 212-555-0123 (North America), 06 12 34 56 78 (France), 07700 900123 (UK mobile), 0171 1234567 and
-//                  0171/1234567 (German mobile)
-// Left alone: dates, times, versions, amounts, coordinates, order and tracking numbers.
+//   national       only forms that hardly anything else has:
+//                    Hungary        06 30 123 4567, 06-1-234-5678, 06 52 123 456, 30/123-4567
+//                    North America  (212) 555-0123, 212-555-0123, 212.555.0123, all with 1 before them too
+//                    France         06 12 34 56 78
+//                    elsewhere      a 0, the area and a number of one to three groups: 020 7946 0958, 0161 496 0000,
+//                                   01632 960001, 030 1234567, 0221/123456, 0171 12345678, 044 123 45 67
+// Left alone: dates, times, versions, addresses of machines, amounts, coordinates, order and tracking numbers, and what
+// goes on as a longer number.
 #include <algorithm>
 #include <array>
 #include <numeric>
@@ -100,14 +104,31 @@ std::size_t international_at(std::string_view text, std::size_t begin, std::stri
   return end;
 }
 
-bool same_separators(const DigitGroups& groups) {
-  return std::all_of(groups.separators.begin(), groups.separators.end(),
-                     [&](const std::string& s) { return s == groups.separators[0]; });
+// What stands between two groups: ' ', '-', '/', '.', or ')' with or without a space after it; 0: anything else.
+char style_of(std::string_view separator) {
+  if (separator == ") ") return ')';
+  if (separator.size() == 1) return separator == "(" ? '\0' : separator[0];
+  if (separator == "\u2010" || separator == "\u2011" || separator == "\u2013") return '-';
+  return separator == "\u00A0" || separator == "\u202F" ? ' ' : '\0';
+}
+
+// Whether all separators from the given one to that before group `count` are of one style, which `allowed` has.
+bool has_style(const DigitGroups& groups, std::size_t from, std::size_t count, std::string_view allowed) {
+  const char first = style_of(groups.separators[from]);
+  if (first == '\0' || allowed.find(first) == std::string_view::npos) return false;
+  return std::all_of(groups.separators.begin() + static_cast<std::ptrdiff_t>(from),
+                     groups.separators.begin() + static_cast<std::ptrdiff_t>(count - 1),
+                     [&](const std::string& s) { return style_of(s) == first; });
 }
 
 std::size_t digits_in(const DigitGroups& groups, std::size_t count) {
   return std::accumulate(groups.sizes.begin(), groups.sizes.begin() + static_cast<std::ptrdiff_t>(count),
                          std::size_t{0});
+}
+
+bool is_hungarian_mobile(std::string_view digits) {
+  static constexpr std::array<std::string_view, 5> kNetworks = {"20", "30", "31", "50", "70"};
+  return std::find(kNetworks.begin(), kNetworks.end(), digits.substr(0, 2)) != kNetworks.end();
 }
 
 // The groups of a Hungarian number that is no mobile one: 06, an area of one digit with seven more or of two with six
@@ -129,15 +150,68 @@ std::size_t hungarian_groups(const DigitGroups& groups) {
   return 0;
 }
 
+// The number's sizes begin with `wanted`.
+bool has_shape(const DigitGroups& groups, std::initializer_list<std::size_t> wanted, std::size_t from = 0) {
+  return groups.sizes.size() >= from + wanted.size() &&
+         std::equal(wanted.begin(), wanted.end(), groups.sizes.begin() + static_cast<std::ptrdiff_t>(from));
+}
+
+// The groups of a North American number, with a 1 before it or without; its area begins with 2 to 9. 0: it is none.
+std::size_t american_groups(const DigitGroups& groups, bool bracket) {
+  const std::size_t area = has_shape(groups, {1, 3, 3, 4}) && groups.digits[0] == '1' ? 1 : 0;
+  if (!has_shape(groups, {3, 3, 4}, area) || groups.digits[area] < '2') return 0;
+  if (area == 1) bracket = groups.separators[0].ends_with('(');
+  if (bracket && style_of(groups.separators[area]) == ')') return area + 3;
+  return has_style(groups, 0, area + 3, "-.") ? area + 3 : 0;
+}
+
+// The groups of a Hungarian mobile number without its 06, a slash or hyphen after the network. 0: it is none.
+std::size_t hungarian_mobile_groups(const DigitGroups& groups) {
+  const std::size_t count = has_shape(groups, {2, 7})         ? 2
+                            : has_shape(groups, {2, 3, 4})    ? 3
+                            : has_shape(groups, {2, 3, 2, 2}) ? 4
+                                                              : 0;
+  if (count == 0 || !is_hungarian_mobile(groups.digits)) return 0;
+  if (style_of(groups.separators[0]) == '/') return count == 2 || has_style(groups, 1, count, "- ") ? count : 0;
+  return count > 2 && has_style(groups, 0, count, "-") ? count : 0;
+}
+
+// The groups of a number whose area, of three to five digits, begins with the one 0 that most of Europe dials first; nine
+// to eleven digits in all. 0: it is none.
+std::size_t area_groups(const DigitGroups& groups, bool bracket) {
+  const std::size_t area = groups.sizes[0];
+  const std::string_view after_area = bracket ? " -/)" : " -/";
+  if (area < 3 || area > 5 || groups.digits[0] != '0' || groups.digits[1] == '0') return 0;
+  if (groups.sizes.size() > 1 && groups.sizes[1] >= 6 && groups.sizes[1] <= 8 && area + groups.sizes[1] <= 11) {
+    return has_style(groups, 0, 2, after_area) ? 2 : 0;
+  }
+  // In small groups nine digits would be any three numbers.
+  std::size_t count = 0;
+  if (has_shape(groups, {3, 4}, 1) || (area > 3 && has_shape(groups, {3, 3}, 1)) ||
+      (area == 3 && has_shape(groups, {4, 4}, 1))) {
+    count = 3;
+  } else if (has_shape(groups, {3, 2, 2}, 1)) {
+    count = 4;
+  }
+  if (count == 0 || digits_in(groups, count) > 11) return 0;
+  return has_style(groups, 0, 2, after_area) && has_style(groups, 1, count, " -") ? count : 0;
+}
+
+// Whether the digits from `begin` to `end` are part of a longer number: "1-" before them, "/2" after them, a sign that
+// makes them an order's or an amount.
+bool is_part(std::string_view text, std::size_t begin, std::size_t end) {
+  constexpr std::string_view kJoins = "-./:";
+  if (begin > 0 && (text[begin - 1] == '#' || text[begin - 1] == '$')) return true;
+  if (begin > 1 && kJoins.find(text[begin - 1]) != std::string_view::npos && is_digit(text[begin - 2])) return true;
+  return end + 1 < text.size() && kJoins.find(text[end]) != std::string_view::npos && is_digit(text[end + 1]);
+}
+
 // A national form that begins at `begin`: its end, or 0.
 std::size_t national_at(std::string_view text, std::size_t begin, std::string& value) {
   const DigitGroups groups = read_groups(text, begin, 12, kSeparators);
   if (groups.sizes.empty()) return 0;
   const std::string& digits = groups.digits;
   const auto& sizes = groups.sizes;
-  const auto shape = [&](std::initializer_list<std::size_t> wanted) {
-    return sizes.size() >= wanted.size() && std::equal(wanted.begin(), wanted.end(), sizes.begin());
-  };
   const auto take = [&](std::size_t count, std::string number) -> std::size_t {
     if (word_at(text, groups.ends[count - 1])) return 0;
     value = std::move(number);
@@ -152,31 +226,31 @@ std::size_t national_at(std::string_view text, std::size_t begin, std::string& v
     return std::size_t{0};
   };
   if (const std::size_t count = groups_of(11); count > 0 && digits.starts_with("06")) {
-    static constexpr std::array<std::string_view, 5> kMobile = {"20", "30", "31", "50", "70"};
-    const std::string_view area = std::string_view(digits).substr(2, 2);
-    if (std::find(kMobile.begin(), kMobile.end(), area) != kMobile.end())
-      return take(count, "36" + digits.substr(2, 9));
+    if (is_hungarian_mobile(std::string_view(digits).substr(2))) return take(count, "36" + digits.substr(2, 9));
   }
   if (const std::size_t count = hungarian_groups(groups); count > 0 && (begin == 0 || text[begin - 1] != '-')) {
     return take(count, "36" + digits.substr(2, digits_in(groups, count) - 2));
   }
-  if (shape({3, 3, 4}) && digits[0] >= '2' && digits[3] >= '2') {
-    const std::string &first = groups.separators[0], &second = groups.separators[1];
-    const bool brackets = begin > 0 && text[begin - 1] == '(' && first.starts_with(')');
-    const bool joined = first == second && (first == "-" || first == ".");
-    if (brackets || joined) return take(3, "1" + digits.substr(0, 10));
-  }
-  if (shape({2, 2, 2, 2, 2}) && digits[0] == '0' && digits[1] != '0' && same_separators(groups) && sizes.size() == 5 &&
-      (groups.separators[0] == " " || groups.separators[0] == ".")) {
+  if (has_shape(groups, {2, 2, 2, 2, 2}) && sizes.size() == 5 && digits[0] == '0' && digits[1] != '0' &&
+      has_style(groups, 0, 5, " .")) {
     return take(5, "33" + digits.substr(1, 9));
-  }
-  if ((shape({5, 6}) || shape({5, 3, 3})) && groups_of(11) > 0 && digits.starts_with("07") && same_separators(groups)) {
-    return take(groups_of(11), "44" + digits.substr(1, 10));
   }
   if (sizes.size() == 2 && sizes[0] == 4 && (sizes[1] == 7 || sizes[1] == 8) && digits.starts_with("01") &&
       digits[2] >= '5' && digits[2] <= '7') {
     return take(2, "49" + digits.substr(1));
   }
+  const bool bracket = begin > 0 && text[begin - 1] == '(';
+  std::size_t count = 0;
+  std::string number;
+  if (count = american_groups(groups, bracket); count > 0) {
+    number = "1" + digits.substr(digits[0] == '1' ? 1 : 0, 10);
+  } else if (count = hungarian_mobile_groups(groups); count > 0) {
+    number = "36" + digits.substr(0, 9);
+  } else if (count = area_groups(groups, bracket); count > 0) {
+    const bool british = digits.starts_with("07") || digits.starts_with("01") || has_shape(groups, {3, 4, 4});
+    number = (british ? "44" : "49") + digits.substr(1, digits_in(groups, count) - 1);
+  }
+  if (count > 0 && !is_part(text, begin, groups.ends[count - 1])) return take(count, number);
   return 0;
 }
 
