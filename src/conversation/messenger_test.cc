@@ -1,6 +1,7 @@
 #include "conversation/messenger.h"
 
 #include "conversation/export_fixture.h"
+#include "conversation/meta_fixture.h"
 #include "conversation/meta_thread.h"
 
 namespace attune {
@@ -9,18 +10,6 @@ namespace {
 using testing::ElementsAre;
 
 using Messenger = ExportFixture;
-
-// As Meta writes text: each byte of the UTF-8 as an escaped character.
-std::string mangled(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    if (static_cast<unsigned char>(c) < 0x80)
-      escaped += c;
-    else
-      escaped += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-  }
-  return escaped;
-}
 
 std::string message(const std::string& sender, std::int64_t time, const std::string& rest) {
   return "{\"sender_name\":\"" + mangled(sender) + "\",\"timestamp_ms\":" + std::to_string(time) + "," + mangled(rest) +
@@ -131,23 +120,6 @@ TEST_F(Messenger, BadFiles) {
           write("message_1.json", thread("{\"sender_name\":\"Bob\",\"timestamp_ms\":1,\"content\":\"\xE1rv\xEDz\"}"))),
       "[DIR/message_1.json:4] not UTF-8 but an older encoding such as Latin-1 (byte 0xE1); convert the file first: "
       "iconv -f ISO-8859-1 -t UTF-8 OLD > NEW");
-}
-
-TEST_F(Messenger, InstagramIsToldByItsFolder) {
-  const std::string one = thread(message("reka", 1700000005000, "\"content\":\"Liked a message\"") + "," +
-                                 message("reka", 1700000004000, "\"content\":\"szép\""));
-  const ChatLog log = log_in(zip("i.zip", {{"your_instagram_activity/messages/inbox/reka_1/message_1.json", one}}));
-  EXPECT_EQ(log.format, "Instagram");
-  EXPECT_THAT(said(log), ElementsAre("reka: szép"));
-  EXPECT_EQ(count(log, Drop::kReaction), 1u);
-}
-
-TEST(InstagramSamples, SharedFiles) {
-  const fs::path folder = fs::path(ATTUNE_SOURCE_DIR) / "../shared/data/chat_exports/instagram";
-  if (!fs::exists(folder)) GTEST_SKIP() << "no " << folder;
-  const auto logs = read_export(folder / "test_export.json", "", {}).logs;
-  EXPECT_EQ(logs[0].format, "Instagram");
-  EXPECT_EQ(logs[0].messages[0], (ChatMessage{1577186580, "Jane Doe", "Hello John!"}));
 }
 
 }  // namespace
