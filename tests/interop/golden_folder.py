@@ -17,7 +17,7 @@ def attune(program, *arguments):
 def golden_folder(source, family, folder):
     """The golden model of a family in `folder`/`family`, with a tokenizer of bytes."""
     target = Path(folder) / family
-    target.mkdir()
+    target.mkdir(parents=True)
     for file in (source / "tests/golden" / family / "model").iterdir():
         (target / file.name).write_bytes(file.read_bytes())
     visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
