@@ -66,7 +66,7 @@ class Gguf(unittest.TestCase):
             return None
         return config["num_attention_heads" if "q_proj" in name else "num_key_value_heads"]
 
-    def check_tensors(self, reader, model, architecture, dtype):
+    def check_tensors(self, reader, model, architecture):
         import numpy
         config = json.loads((model / "config.json").read_text())
         name_of, stored = self.names(config, architecture), {t.name: t for t in reader.tensors}
@@ -137,7 +137,7 @@ class Gguf(unittest.TestCase):
                     reader = self.gguf.GGUFReader(path)
                     self.assertEqual(self.keys(reader), self.expected_keys(model, architecture, dtype))
                     self.assertEqual({t.tensor_type.name for t in reader.tensors if len(t.shape) > 1}, kinds)
-                    self.check_tensors(reader, model, architecture, dtype)
+                    self.check_tensors(reader, model, architecture)
 
     def test_tiny_model(self):
         """The bundled model: a SentencePiece vocabulary, and rows that K-quants do not divide."""
@@ -154,7 +154,7 @@ class Gguf(unittest.TestCase):
                 self.assertEqual(keys["tokenizer.ggml.tokens"][keys["tokenizer.ggml.eos_token_id"]], "<|end|>")
                 self.assertIn("<|assistant|>", keys["tokenizer.chat_template"])
                 self.assertEqual(len(reader.tensors), 1 + 6 * 9 + 1)
-                self.check_tensors(reader, SOURCE / "assets/tiny", "llama", dtype)
+                self.check_tensors(reader, SOURCE / "assets/tiny", "llama")
 
     def test_lora(self):
         for family, architecture in ARCHITECTURES.items():
