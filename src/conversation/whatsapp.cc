@@ -1,7 +1,9 @@
 #include "conversation/whatsapp.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/error.h"
@@ -24,9 +26,16 @@ struct Entry {
   std::uint64_t offset = 0, length = 0;  // in the text
 };
 
+// A line with the shape of a stamp that begins no entry.
+struct Refused {
+  std::uint64_t line = 0, body = 0;  // in the text: where the line begins, and what follows the stamp
+  bool exists = false;               // the date is possible, only in another form than the file's
+};
+
 struct Entries {
   PagedText text;
   SpillVector<Entry> list;
+  SpillVector<Refused> refused;  // in no order
   std::uint64_t lines = 0;
   std::string dates, clock;
   bool bracketed = false;  // the iPhone's form
@@ -51,9 +60,12 @@ Entries split_entries(const PagedText& paged, DateOrder order, const std::string
       throw BadFile("[{}:{}] a line of {} bytes; a chat has none longer than {}", source, entries.lines + 1,
                     end - begin, kMaxLineBytes);
     }
-    if (const auto stamp = parse_whatsapp_stamp(text.substr(begin, end - begin))) {
+    const auto stamp = find_whatsapp_stamp(text.substr(begin, end - begin));
+    if (stamp && stamp->exists) {
       heads.push_back({begin, begin + stamp->body});
       stamps.push_back(*stamp);
+    } else if (stamp) {
+      entries.refused.push_back({begin, begin + stamp->body, false});
     }
     ++entries.lines;
     begin = end + 1;
@@ -61,6 +73,9 @@ Entries split_entries(const PagedText& paged, DateOrder order, const std::string
   const WhatsAppClock clock = read_whatsapp_clock(stamps, order, source);
   entries.dates = clock.dates;
   entries.clock = clock.clock;
+  for (std::size_t i = 0; i < heads.size(); ++i) {
+    if (!clock.times[i]) entries.refused.push_back({heads[i].line, heads[i].body, !clock.accepted[stamps.shape(i)]});
+  }
   std::uint64_t bracketed = 0;
   for (std::size_t i = 0, next; i < heads.size(); i = next) {
     for (next = i + 1; next < heads.size() && !clock.times[next]; ++next) {
@@ -168,6 +183,40 @@ Splits split_senders(const Entries& entries, const std::vector<std::string>& me)
   return splits;
 }
 
+// What a sender of the file wrote under a date that cannot be read would become words of the message above it: BadFile.
+// What others wrote is a quoted piece of another chat.
+void check_refused(const Entries& entries, const Splits& splits, DateOrder order, const std::string& source) {
+  if (entries.refused.size() == 0) return;
+  std::unordered_set<std::string> written, senders;
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (splits[i].name != 0) written.emplace(splits[i].name_in(entries.raw(i)));
+  }
+  for (const std::string& name : written) senders.insert(clean_name(name));
+  const std::string_view text = entries.text.all();
+  std::optional<Refused> first;
+  std::string sender;
+  for (std::size_t i = 0; i < entries.refused.size(); ++i) {
+    const Refused refused = entries.refused[i];
+    if (first && first->line < refused.line) continue;
+    const std::string_view rest = first_line(text.substr(refused.body, kMaxNameBytes + 1));
+    for (std::size_t colon = rest.find(':'); colon != std::string_view::npos; colon = rest.find(':', colon + 1)) {
+      const std::string name = clean_name(rest.substr(0, colon));
+      if (!senders.contains(name)) continue;
+      first = refused, sender = name;
+      break;
+    }
+  }
+  if (!first) return;
+  const std::string stamp = strip_marks(text.substr(first->line, first->body - first->line));
+  throw BadFile(
+      "[{}] a message of \"{}\" has the date \"{}\", which {}, or put \"> \" before the line if the message above "
+      "quotes it",
+      place_in(source, text, first->line), sender, stamp.substr(0, stamp.find_last_not_of(" -:") + 1),
+      first->exists                ? "has another form than the other dates of the file; write it as they are"
+      : order == DateOrder::kInfer ? "does not exist; correct it"
+                                   : "does not exist; correct it or --date-order");
+}
+
 // Texts whose mark says "generated" though nothing else does are notices, unless the file marks most of its messages:
 // then the marks mean nothing, and the result is false: to be read again without minding them.
 bool collect_messages(const Entries& entries, const Splits& splits, const WhatsAppRepeats& repeats, bool mind_marks,
@@ -217,6 +266,7 @@ ChatLog parse_text(const PagedText& text, const std::string& source, const ReadO
         source);
   }
   const Splits splits = split_senders(entries, options.me);
+  check_refused(entries, splits, options.date_order, source);
   WhatsAppRepeats repeats;
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (splits[i].name != 0) repeats.count(entries.raw(i).substr(splits[i].text));

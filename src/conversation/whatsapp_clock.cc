@@ -322,22 +322,23 @@ WhatsAppClock read_whatsapp_clock(const WhatsAppStamps& stamps, DateOrder order,
   WhatsAppClock result;
   if (stamps.empty()) return result;
   struct Decided {
-    bool accepted = false;
     DateOrder order = DateOrder::kInfer;
     std::map<std::string, Half> words;
   };
   std::vector<Decided> decided(stamps.shapes().size());
+  result.accepted.resize(stamps.shapes().size());
   for (const Form& form : forms_of(stamps)) {
+    result.accepted[form.shape] = form.accepted;
     if (!form.accepted) continue;
     const Decision decision = decide_order(stamps, form, order, where);
     Clock clock = decide_clock(stamps, form, decision.order);
     if (result.dates.empty()) result.dates = decision.text, result.clock = clock.text;
-    decided[form.shape] = {true, decision.order, std::move(clock.words)};
+    decided[form.shape] = {decision.order, std::move(clock.words)};
   }
   for (std::size_t i = 0; i < stamps.size(); ++i) {
     const Decided& form = decided[stamps.shape(i)];
     const WhatsAppStamps::View stamp = stamps[i];
-    const auto date = form.accepted ? date_of(stamp, form.order) : std::nullopt;
+    const auto date = result.accepted[stamps.shape(i)] ? date_of(stamp, form.order) : std::nullopt;
     result.times.push_back(date ? std::optional(time_of(stamp, date->day, form.words.at(stamp.words))) : std::nullopt);
   }
   return result;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/spill.h"
 #include "conversation/importer.h"
@@ -30,8 +31,9 @@ struct WhatsAppClock {
   // One per stamp. nullopt: no entry begins here; the stamp has
   // another form than the file's (a quoted piece of another chat) or names a day that does not exist.
   WhatsAppTimes times;
-  std::string dates;  // "day/month/year: 412 of 900 entries have a first number above 12"
-  std::string clock;  // "12-hour (am, pm)"
+  std::vector<bool> accepted;  // of each shape of the stamps: whether it is a form of the file's
+  std::string dates;           // "day/month/year: 412 of 900 entries have a first number above 12"
+  std::string clock;           // "12-hour (am, pm)"
 };
 
 // `order` other than kInfer is obeyed; UserError (beginning with [where]) when most dates do not exist in it.

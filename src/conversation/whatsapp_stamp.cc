@@ -186,7 +186,7 @@ void append_shape(std::string& shape, const Gap& gap) {
 
 }  // namespace
 
-std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line) {
+std::optional<WhatsAppStamp> find_whatsapp_stamp(std::string_view line) {
   Scan scan;
   if (!scan_stamp(line, scan)) return std::nullopt;
   const int times = scan.count - 3;  // 2, or 3 with seconds
@@ -206,12 +206,13 @@ std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line) {
   for (int i = 0; i < 3; ++i) {
     stamp.date[i] = scan.number[date + i];
     stamp.width[i] = static_cast<std::uint8_t>(scan.digits[date + i]);
-    if (stamp.date[i] == 0) return std::nullopt;
+    stamp.exists = stamp.exists && stamp.date[i] != 0;
   }
   stamp.hour = scan.number[time];
   stamp.minute = scan.number[time + 1];
   stamp.second = times == 3 ? scan.number[time + 2] : 0;
-  if (stamp.hour > 24 || stamp.minute > 59 || stamp.second > 60 || scan.digits[time + 1] != 2) return std::nullopt;
+  if (scan.digits[time + 1] != 2) return std::nullopt;
+  stamp.exists = stamp.exists && stamp.hour <= 24 && stamp.minute <= 59 && stamp.second <= 60;
 
   // The words that may say which half of the day it is: beside the time, on either side.
   const std::string& after = scan.gap[time + times - 1].words;
@@ -225,6 +226,12 @@ std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line) {
     append_shape(stamp.shape, scan.gap[i]);
   }
   stamp.body = scan.body;
+  return stamp;
+}
+
+std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line) {
+  auto stamp = find_whatsapp_stamp(line);
+  if (stamp && !stamp->exists) stamp.reset();
   return stamp;
 }
 

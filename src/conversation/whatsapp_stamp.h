@@ -24,9 +24,12 @@ struct WhatsAppStamp {
   std::string words;     // lower case, "before|after" the time; "" when there are none
   std::string shape;     // the form: 'n' number, 'Y' a year of 3-4 digits, 'w' words, and separators
   std::size_t body = 0;  // offset of what follows the stamp
+  bool exists = true;    // no clock shows 21:77, no calendar has a day 0
 };
 
 // The stamp at the start of `line` (without its line end), or nullopt when the line does not begin with one.
 std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line);
+// The same, also one that only has the shape of a stamp, with numbers that cannot be: it does not exist.
+std::optional<WhatsAppStamp> find_whatsapp_stamp(std::string_view line);
 
 }  // namespace attune

@@ -342,6 +342,49 @@ TEST(WhatsApp, QuotedPiecesOfOtherChatsStayInTheMessage) {
   EXPECT_EQ(log.messages[30].text, "ezt írta:\n[31.12.20, 21:41:05] Kati: idézet\n[12/31, 9:41 PM] Kati: ez is");
 }
 
+// What parsing a chat between Anna and Kati says about one more line in it.
+std::string error_with(const std::string& line) {
+  std::string text = "31/12/2023, 21:40 - Kati: a\n";
+  for (int i = 0; i < 30; ++i) text += "31/12/2023, 21:41 - Anna: b\n";
+  try {
+    parse(text + line + "\n31/12/2023, 21:42 - Anna: c\n");
+  } catch (const BadFile& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+TEST(WhatsApp, AMessageUnderADateThatDoesNotExistIsRefused) {
+  const auto message = [](const char* sender, const char* date) {
+    return fmt::format(
+        "[chat.txt:32] a message of \"{}\" has the date \"{}\", which does not exist; correct it, or put \"> \" before "
+        "the line if the message above quotes it",
+        sender, date);
+  };
+  EXPECT_EQ(error_with("31/02/2023, 21:21 - Kati: secret of Kati"), message("Kati", "31/02/2023, 21:21"));
+  EXPECT_EQ(error_with("15/13/2023, 21:21 - Kati: secret"), message("Kati", "15/13/2023, 21:21"));
+  EXPECT_EQ(error_with("00/12/2023, 21:21 - Kati: secret"), message("Kati", "00/12/2023, 21:21"));
+  EXPECT_EQ(error_with("31/12/2023, 21:77 - Kati: secret"), message("Kati", "31/12/2023, 21:77"));
+  EXPECT_EQ(error_with("31/12/2023, 25:10 - \u200E~\u202FKati:secret"), message("Kati", "31/12/2023, 25:10"));
+  EXPECT_EQ(error_with("31/02/2023, 21:21 - Anna: x\n31/02/2023, 21:21 - Kati: y"),
+            message("Anna", "31/02/2023, 21:21"));  // the first of them
+  EXPECT_EQ(error_with("31/12/2023, 21:77 - Cili: not of this chat"), "no error");
+  EXPECT_EQ(error_with("> 31/12/2023, 21:77 - Kati: quoted"), "no error");
+  EXPECT_EQ(error_with("31/12/2023, 21:77 - nobody says this"), "no error");
+}
+
+TEST(WhatsApp, AMessageUnderADateOfAnotherFormIsRefused) {
+  const auto message = [](const char* date) {
+    return fmt::format(
+        "[chat.txt:32] a message of \"Kati\" has the date \"{}\", which has another form than the other dates of the "
+        "file; write it as they are, or put \"> \" before the line if the message above quotes it",
+        date);
+  };
+  EXPECT_EQ(error_with("15.02.23, 21:21 - Kati: secret"), message("15.02.23, 21:21"));
+  EXPECT_EQ(error_with("[15/02/2023, 21:21:05] Kati: secret"), message("[15/02/2023, 21:21:05]"));
+  EXPECT_EQ(error_with("[15/02/2023, 21:21:05] Cili: not of this chat"), "no error");
+}
+
 TEST(WhatsApp, AttachmentsWithAndWithoutCaption) {
   const ChatLog log = parse(
       "26.03.25, 19:02 - Sammy: Halbradierer.mod (Datei angehängt)\nHalbradierer.mod\n"
