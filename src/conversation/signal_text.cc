@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <utility>
 
 #include "base/error.h"
+#include "conversation/signal_chats.h"
 #include "conversation/text_marks.h"
 #include "conversation/wall_clock.h"
 
@@ -12,17 +14,18 @@ namespace attune {
 namespace {
 
 constexpr std::size_t kMaxLineBytes = std::size_t{1} << 24;
+constexpr const char* kSealed = "unknown source";  // what old versions call a sender that they name lines later
 
-// Calls visit(line, number) for each line without its end.
+// Calls visit(line) for each line without its end, and counts them.
 template <typename Visit>
-void for_each_line(ExportText& file, ChatLog& log, const Visit& visit) {
+void for_each_line(ExportText& file, std::uint64_t& lines, const Visit& visit) {
   const PagedText paged = file.utf8(true);
   const std::string_view text = paged.all();
   for (std::size_t at = 0, end; at < text.size(); at = end + 1) {
     paged.touch(at);
     end = std::min(text.find('\n', at), text.size());
-    ++log.lines;
-    if (end - at > kMaxLineBytes) throw BadFile("[{}:{}] a line of {} bytes", file.source(), log.lines, end - at);
+    ++lines;
+    if (end - at > kMaxLineBytes) throw BadFile("[{}:{}] a line of {} bytes", file.source(), lines, end - at);
     visit(text.substr(at, end - at));
   }
 }
@@ -73,14 +76,55 @@ void flush(Pending& pending, ChatLog& log, const std::string& me) {
   log.add(pending.time, mine ? me : sender, words);
 }
 
-// “Anna” +36301234567 (device: 1) -> Anna
-std::string envelope_name(std::string_view text) {
+// “Anna” +36301234567 (device: 1) to +36309876543
+struct Contact {
+  std::string_view name, number;  // the number, or the account's uuid
+};
+
+Contact read_contact(std::string_view text) {
+  Contact contact;
   const std::size_t open = text.find("“"), close = text.find("”");
-  if (open != std::string_view::npos && close != std::string_view::npos && close > open + 3) {
-    return clean_name(text.substr(open + 3, close - open - 3));
+  if (open == 0 && close != std::string_view::npos && close >= 3) {
+    contact.name = text.substr(3, close - 3);
+    text.remove_prefix(close + 3);
   }
-  text = trim(text.substr(0, text.find(" (device")));
-  return clean_name(text);
+  for (const std::string_view end : {" (device", " ,"}) text = text.substr(0, text.find(end));
+  contact.number = trim(text);
+  return contact;
+}
+
+// A block that begins "Envelope from: ", as far as it is read.
+struct Envelope {
+  bool open = false, mine = false, media = false, words = false;
+  std::optional<std::int64_t> time;
+  std::string from, chat, text;
+  std::uint64_t lines = 0;
+};
+
+// The keys that follow a text, which may have several lines.
+bool is_key(std::string_view line) {
+  static constexpr std::array<std::string_view, 4> kBeginnings = {"With profile key",
+                                                                  "Expires in: ", "Quote:", "Remote delete message: "};
+  static constexpr std::array<std::string_view, 10> kLines = {
+      "Attachments:", "Mentions:", "Reaction:", "Group info:",        "Previews:",
+      "Story reply:", "Contacts:", "Sticker:",  "Group call update:", "Profile key update"};
+  return std::find(kLines.begin(), kLines.end(), line) != kLines.end() ||
+         std::any_of(kBeginnings.begin(), kBeginnings.end(),
+                     [&](std::string_view beginning) { return line.starts_with(beginning); });
+}
+
+void flush(Envelope& envelope, const std::string& me, SignalChats& chats) {
+  if (!envelope.open) return;
+  ChatLog& log = chats.log(envelope.chat);
+  log.lines += envelope.lines;
+  const std::string words = strip_marks(trim(envelope.text));
+  if (!words.empty())
+    log.add(*envelope.time, envelope.mine ? me : envelope.from, words);
+  else if (envelope.words || envelope.media)
+    log.drop(envelope.media ? Drop::kMedia : Drop::kEmpty);
+  else
+    log.drop(Drop::kSystem);  // a receipt or a typing sign
+  envelope = {};
 }
 
 }  // namespace
@@ -104,7 +148,7 @@ ChatLog read_signal_markdown(ExportText& file, const std::string& me) {
   log.source = file.source();
   log.format = "Signal";
   Pending pending;
-  for_each_line(file, log, [&](std::string_view line) {
+  for_each_line(file, log.lines, [&](std::string_view line) {
     if (const auto head = markdown_head(line)) {
       flush(pending, log, me);
       pending = {head->time, std::string(head->sender), "", true, false};
@@ -124,54 +168,61 @@ ChatLog read_signal_markdown(ExportText& file, const std::string& me) {
   return log;
 }
 
-ChatLog read_signal_envelopes(ExportText& file, const std::string& me) {
-  ChatLog log;
-  log.source = file.source();
-  log.format = "Signal";
-  Pending pending;
-  bool body = false, words = false;
-  const auto finish = [&] {
-    if (pending.open && !words && !pending.media) {  // a receipt or a typing sign
-      pending.open = false;
-      log.drop(Drop::kSystem);
-    }
-    flush(pending, log, me);
+std::vector<ChatLog> read_signal_envelopes(ExportText& file, const std::string& me) {
+  SignalChats chats(file.source(), me);
+  Envelope envelope;
+  bool body = false, group = false;  // inside the text, inside "Group info:"
+  const auto person = [&](std::string_view text) {
+    const Contact contact = read_contact(text);
+    return chats.person("", std::string(contact.number), contact.name);
   };
-  for_each_line(file, log, [&](std::string_view line) {
+  std::uint64_t number = 0, before = 0;
+  for_each_line(file, number, [&](std::string_view line) {
     const std::string_view plain = trim(line);
-    // The keys that follow a text, which may have several lines.
-    static constexpr std::array<std::string_view, 8> kKeys = {
-        "With profile key", "Expires in:", "Attachments:", "Quote:",
-        "Mentions:",        "Reaction:",   "Group info:",  "Previews:"};
-    const bool key =
-        std::any_of(kKeys.begin(), kKeys.end(), [&](std::string_view word) { return plain.starts_with(word); });
     if (line.starts_with("Envelope from: ")) {
-      finish();
-      pending = {0, envelope_name(line.substr(15)), "", true, false};
-      body = words = false;
-    } else if (!pending.open) {
+      flush(envelope, me, chats);
+      envelope.open = true;
+      envelope.lines = 1 + std::exchange(before, 0);
+      envelope.from = envelope.chat = person(line.substr(15));
+      body = group = false;
       return;
-    } else if (plain.starts_with("Timestamp: ") && pending.time == 0) {
+    }
+    if (!envelope.open) {
+      ++before;
+      return;
+    }
+    ++envelope.lines;
+    if (is_key(plain)) {
+      body = false;
+      group = plain == "Group info:";
+      envelope.media = envelope.media || plain == "Attachments:" || plain == "Sticker:";
+    } else if (body) {
+      if (!plain.empty()) envelope.text.append("\n").append(line);
+    } else if (plain.starts_with("Timestamp: ") && !envelope.time) {
       std::int64_t count = 0;
       std::from_chars(plain.data() + 11, plain.data() + plain.size(), count);
-      const auto time = seconds_of_epoch(count);
-      if (!time) throw BadFile("[{}:{}] expected milliseconds since 1970, got \"{}\"", file.source(), log.lines, plain);
-      pending.time = *time;
+      envelope.time = seconds_of_epoch(count);
+      if (!envelope.time) {
+        throw BadFile("[{}:{}] expected milliseconds since 1970, got \"{}\"", file.source(), number, plain);
+      }
+    } else if (plain.starts_with("Sender: ") && envelope.from == kSealed) {
+      envelope.from = envelope.chat = person(plain.substr(8));
     } else if (plain.starts_with("Received sync sent message")) {
-      pending.sender = "Me";
-    } else if (plain.starts_with("Body: ")) {
-      pending.text = plain.substr(6);
-      body = words = true;
-    } else if (key) {
-      body = false;
-      pending.media = pending.media || plain.starts_with("Attachments:");
-    } else if (body && !plain.empty()) {
-      pending.text.append("\n").append(line);
+      envelope.mine = true;
+    } else if (plain.starts_with("To: ") && envelope.mine && !envelope.words) {
+      envelope.chat = person(plain.substr(4));
+    } else if (plain.starts_with("Id: ") && group) {
+      envelope.chat = plain.substr(4);
+    } else if (plain.starts_with("Name: ") && group) {
+      chats.call(envelope.chat, plain.substr(6));
+    } else if (plain.starts_with("Body: ") && !envelope.words) {
+      if (!envelope.time) throw BadFile("[{}:{}] a message without a Timestamp", file.source(), number);
+      envelope.text = plain.substr(6);
+      body = envelope.words = true;
     }
   });
-  finish();
-  log.messages.sort_by_time();
-  return log;
+  flush(envelope, me, chats);
+  return chats.finish();
 }
 
 }  // namespace attune
