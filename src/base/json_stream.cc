@@ -21,8 +21,8 @@ bool is_low_surrogate(unsigned unit) { return unit >= 0xDC00 && unit < 0xE000; }
 
 }  // namespace
 
-JsonStream::JsonStream(const PagedText& text, std::string name)
-    : paged_(text), text_(paged_.all()), name_(std::move(name)) {}
+JsonStream::JsonStream(const PagedText& text, std::string name, std::size_t max_string)
+    : paged_(text), text_(paged_.all()), name_(std::move(name)), max_string_(max_string) {}
 
 std::string JsonStream::place() const {
   const auto end = text_.begin() + static_cast<std::ptrdiff_t>(std::min(at_, text_.size()));
@@ -86,7 +86,10 @@ bool JsonStream::next_member(std::string& key) {
     ++at_;
   }
   first_ = false;
-  if (next_character() != '"') fail("not valid JSON: expected a key in quotes");
+  if (next_character() != '"') {
+    fail(at_ == text_.size() ? "the file ends in the middle of its JSON; it is cut off"
+                             : "not valid JSON: expected a key in quotes");
+  }
   key = string();
   if (next_character() != ':') fail("not valid JSON: expected : behind a key");
   ++at_;
@@ -129,13 +132,18 @@ void JsonStream::append_escape(std::string& text) {
 std::string JsonStream::string() {
   if (peek() == Kind::kEnd) fail("the file ends in the middle of its JSON; it is cut off");
   if (text_[at_] != '"') fail("expected a string");
-  ++at_;
+  const std::size_t begin = at_++;
   std::string result;
   for (;;) {
     std::size_t plain = at_;
-    while (plain < text_.size() && text_[plain] != '"' && text_[plain] != '\\' &&
+    const std::size_t stop = std::min(text_.size(), at_ + (max_string_ - result.size()) + 1);
+    while (plain < stop && text_[plain] != '"' && text_[plain] != '\\' &&
            static_cast<unsigned char>(text_[plain]) >= 0x20) {
       ++plain;
+    }
+    if (result.size() + (plain - at_) > max_string_) {
+      at_ = begin;
+      fail(fmt::format("a text of more than {} MB; no person writes one", max_string_ >> 20));
     }
     result.append(text_, at_, plain - at_);
     at_ = plain;

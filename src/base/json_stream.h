@@ -6,7 +6,8 @@
 //     else json.skip();
 //   });
 // Each callback must consume exactly one value. Strings and numbers that are read are checked in full; of skipped
-// values only strings and brackets are. Nesting deeper than 256 is refused, a repeated key is the caller's to judge.
+// values only strings and brackets are. Nesting deeper than 256 is refused, and so is, while it is read, a string of more
+// than 16 MB: no person writes one, but a broken file may have one of gigabytes. A repeated key is the caller's to judge.
 #pragma once
 
 #include <cstdint>
@@ -22,9 +23,11 @@ namespace attune {
 
 class JsonStream {
  public:
+  static constexpr std::size_t kMaxString = std::size_t{1} << 24;
+
   // `text` is UTF-8; `name` begins the errors, which are BadFile "[name:line] ...", with the number of the record where
   // there is one.
-  JsonStream(const PagedText& text, std::string name);
+  JsonStream(const PagedText& text, std::string name, std::size_t max_string = kMaxString);
 
   enum class Kind { kObject, kArray, kString, kNumber, kLiteral, kEnd };
   // Of the next value; kEnd behind the last one.
@@ -76,6 +79,7 @@ class JsonStream {
   PagedText paged_;
   std::string_view text_;
   std::string name_;
+  std::size_t max_string_;
   std::size_t at_ = 0;
   std::uint64_t record_ = 0;
   bool first_ = false;  // the innermost object or list has had no element yet

@@ -18,6 +18,10 @@
 
 namespace attune {
 
+// No person writes a longer message, but a broken file may have one of gigabytes: importers refuse it.
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 24;
+constexpr const char* kTooLong = "a text of more than 16 MB; no person writes one";
+
 struct ChatMessage {
   std::int64_t time = 0;    // seconds since 1970-01-01 00:00 on the exporting phone's own clock (no time zone)
   std::string_view sender;  // as shown in the chat, without invisible marks

@@ -21,7 +21,8 @@ std::string_view ConversationStore::line(std::uint32_t number) const {
 
 Conversation ConversationStore::operator[](std::uint32_t number) const {
   Conversation conversation;
-  JsonStream json(PagedText(line(number), false), "conversation");
+  const std::string_view text = line(number);
+  JsonStream json(PagedText(text, false), "conversation", text.size());
   json.object([&](std::string_view) {
     json.array([&] {
       Message& message = conversation.messages.emplace_back();

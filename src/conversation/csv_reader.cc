@@ -4,11 +4,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "conversation/chat_log.h"
 
 namespace attune {
 namespace {
-
-constexpr std::size_t kMaxRowBytes = std::size_t{1} << 24;
 
 char likely_separator(std::string_view text) {
   const std::string_view line = text.substr(0, text.find('\n'));
@@ -31,12 +30,15 @@ std::string CsvReader::place() const { return fmt::format("{}:{}", source_, row_
 // Reads one field from `at` on; returns where it ends: at a separator, a line end or the end of the text.
 std::size_t CsvReader::read_field(std::size_t at, std::string& field) {
   const std::size_t begin = at;
+  const std::string_view within = text_.substr(0, begin + std::min(text_.size() - begin, kMaxTextBytes));
+  const auto check = [&](std::size_t end) {
+    if (end == within.size() && end < text_.size()) throw BadFile("[{}] {}", place(), kTooLong);
+  };
   if (at < text_.size() && text_[at] == '"') {
     for (++at;; ++at) {
-      const std::size_t quote = std::min(text_.find('"', at), text_.size());
-      if (quote == text_.size() || quote - begin > kMaxRowBytes) {
-        throw BadFile("[{}] a quoted field of this row never ends", place());
-      }
+      const std::size_t quote = std::min(within.find('"', at), within.size());
+      check(quote);
+      if (quote == text_.size()) throw BadFile("[{}] a quoted field of this row never ends", place());
       field.append(text_, at, quote - at);
       at = quote + 1;
       if (at >= text_.size() || text_[at] != '"') break;
@@ -46,8 +48,8 @@ std::size_t CsvReader::read_field(std::size_t at, std::string& field) {
                                                    text_.begin() + static_cast<std::ptrdiff_t>(at), '\n'));
   }
   // What is not quoted, or stands carelessly behind the closing quote.
-  const std::size_t end = std::min(text_.find_first_of(std::string{separator_, '\n'}, at), text_.size());
-  if (end - begin > kMaxRowBytes) throw BadFile("[{}] a field of {} bytes", place(), end - begin);
+  const std::size_t end = std::min(within.find_first_of(std::string{separator_, '\n'}, at), within.size());
+  check(end);
   field.append(text_, at, end - at);
   if (field.ends_with('\r') && (end == text_.size() || text_[end] == '\n')) field.pop_back();
   return end;

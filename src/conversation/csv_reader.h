@@ -16,8 +16,8 @@ class CsvReader {
   // `text` is UTF-8; `source` begins the errors.
   CsvReader(const PagedText& text, std::string source);
 
-  // The fields of the next row; false at the end. Empty lines are skipped. BadFile when a quote is never closed, or a row
-  // is longer than 16 MB.
+  // The fields of the next row; false at the end. Empty lines are skipped. BadFile when a quote is never closed, or a field
+  // is longer than a message can be.
   bool next(std::vector<std::string>& fields);
   // "source:line" of the row read last.
   std::string place() const;

@@ -9,10 +9,14 @@
 #include "base/ascii.h"
 #include "base/digest.h"
 #include "base/error.h"
+#include "base/json_stream.h"
 #include "conversation/row_form.h"
 
 namespace attune {
 namespace {
+
+constexpr std::size_t kMaxRowBytes = std::size_t{1} << 24;
+constexpr const char* kRowTooLong = "a row of more than 16 MB; no model reads one";
 
 // The text of a file without a byte order mark. Throws BadFile when it is empty.
 std::string_view content_of(std::string_view text, const std::string& name) {
@@ -32,8 +36,15 @@ bool is_list(std::string_view text) { return text[text.find_first_not_of(" \t\r\
 template <typename Visit, typename Refuse>
 void for_each_json(std::string_view text, const std::string& name, const Visit& visit, const Refuse& refuse) {
   if (is_list(text)) {
-    const Json rows = parse_json(text, name);
-    for (std::size_t i = 0; i < rows.size(); ++i) visit(rows[i], fmt::format("{}: row {}", name, i + 1));
+    JsonStream json(PagedText(text, false), name);
+    std::size_t number = 0;
+    json.array([&] {
+      const std::string where = fmt::format("{}: row {}", name, ++number);
+      const std::string_view row = json.raw();
+      if (row.size() > kMaxRowBytes) throw BadFile("[{}] {}", where, kRowTooLong);
+      visit(parse_json(row, where), where);
+    });
+    json.finish();
     return;
   }
   for (std::size_t begin = 0, number = 1; begin < text.size(); ++number) {
@@ -44,6 +55,7 @@ void for_each_json(std::string_view text, const std::string& name, const Visit& 
     const std::string where = fmt::format("{}:{}", name, number);
     Json row;
     try {
+      if (line.size() > kMaxRowBytes) throw BadFile("[{}] {}", where, kRowTooLong);
       row = parse_json(line, where);
     } catch (const UserError& error) {
       refuse(error);
@@ -130,8 +142,16 @@ void for_each_row(const fs::path& file, const VisitRow& visit, const RefuseRow& 
 std::uint64_t count_rows(const fs::path& file) {
   const MappedFile mapped(file);
   const std::string_view text = content_of(text_of(mapped), file.string());
-  if (is_list(text)) return parse_json(text, file.string()).size();
   std::uint64_t rows = 0;
+  if (is_list(text)) {
+    JsonStream json(PagedText(text, false), file.string());
+    json.array([&] {
+      json.skip();
+      ++rows;
+    });
+    json.finish();
+    return rows;
+  }
   for (std::size_t begin = 0; begin < text.size();) {
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     rows += !is_ascii_blank(text.substr(begin, end - begin));

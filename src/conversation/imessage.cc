@@ -58,11 +58,18 @@ std::int64_t time_of(const SqliteRow& row, const std::string& source) {
 }
 
 // The sender's words, without the characters that stand for attachments.
-std::string words_of(const SqliteRow& row) {
+std::string words_of(const SqliteRow& row, const std::string& source) {
+  if (row.text(kText).size() > kMaxTextBytes || row.blob(kBody).size() > kMaxTextBytes) {
+    throw BadFile("[{}: message {}] {}", source, row.text(kRow), kTooLong);
+  }
   std::string text = to_valid_utf8(row.text(kText));
   if (text.empty() && !row.is_null(kBody)) text = attributed_text(row.blob(kBody)).value_or("");
-  for (std::size_t at; (at = text.find(kObject)) != std::string::npos;) text.erase(at, kObject.size());
-  return strip_marks(trim(text));
+  std::string words;
+  for (std::size_t at = 0, end; at <= text.size(); at = end + kObject.size()) {
+    end = std::min(text.find(kObject, at), text.size());
+    words.append(text, at, end - at);
+  }
+  return strip_marks(trim(words));
 }
 
 std::optional<Drop> judge(const SqliteRow& row, const std::string& words) {
@@ -158,7 +165,7 @@ std::vector<ChatLog> read_imessage(const SqliteReader& database, const std::stri
     ChatLog& log = logs.back();
     ++log.records;
     const std::int64_t time = time_of(row, source);
-    const std::string words = words_of(row);
+    const std::string words = words_of(row, source);
     if (const auto reason = judge(row, words)) return log.drop(*reason);
     log.edited += row.integer(kEdited) != 0;
     const std::string other = clean_name(to_valid_utf8(row.text(kHandle)));

@@ -100,6 +100,7 @@ class SmsReader {
   }
 
   static void add(ChatLog& log, std::int64_t time, const std::string& sender, const std::string& text, bool media) {
+    if (text.size() > kMaxTextBytes) throw BadFile("{}", kTooLong);
     const std::string words = strip_marks(trim(text));
     if (words.empty()) return log.drop(media ? Drop::kMedia : Drop::kEmpty);
     if (is_tapback_text(words)) return log.drop(Drop::kReaction);

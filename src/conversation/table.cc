@@ -136,7 +136,14 @@ void read_json(ExportText& text, const ReadOptions& options, TableReader& reader
     json.object([&](std::string_view key) {
       heading.emplace_back(key);
       const bool string = json.peek() == JsonStream::Kind::kString;
-      row.push_back(string ? json.string() : std::string(json.raw()));
+      row.emplace_back();
+      if (string) {
+        row.back() = json.string();
+      } else {
+        const std::string_view raw = json.raw();
+        if (raw.size() > kMaxTextBytes) json.fail(kTooLong);
+        row.back() = raw;
+      }
       if (row.back() == "null") row.back().clear();
     });
     const Columns columns = find_columns(heading, options.columns, text.source());
