@@ -20,10 +20,19 @@ constexpr std::size_t kMaxLineBytes = std::size_t{1} << 20;
 
 std::string name_part(const std::string& name) { return name.substr(name.rfind('/') + 1); }
 
+// One channel, of one file or several.
+struct Channel {
+  ChatLog log;                  // each line is an entry
+  std::uint64_t read = 0;       // lines that IRC programs write, headers apart
+  std::uint64_t converted = 0;  // lines that were Windows-1252
+  bool undated = false;
+};
+
 // Reads the files of one channel, oldest first.
 class ChannelReader {
  public:
-  ChannelReader(ChatLog& log, const std::string& name) : log_(log), day_(day_in_name(name_part(name))) {
+  ChannelReader(Channel& channel, const std::string& name)
+      : channel_(channel), log_(channel.log), day_(day_in_name(name_part(name))) {
     dated_ = day_.has_value();
     if (!day_) day_ = kNoDay;
   }
@@ -40,23 +49,22 @@ class ChannelReader {
       if (end - at > kMaxLineBytes) {
         throw BadFile("[{}:{}] a line of {} bytes; IRC has none longer than 512", file.source(), number, end - at);
       }
-      add(text.substr(at, end - at));
+      add(text.substr(at, end - at), [&] { return fmt::format("{}:{}", file.source(), number); });
     }
     log_.lines += number;
+    channel_.undated = channel_.undated || !dated_;
   }
-
-  bool is_dated() const { return dated_; }
-  std::uint64_t converted() const { return converted_; }
 
  private:
   static bool is_utf16(std::string_view bytes) {
     return bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF");
   }
 
-  void add(std::string_view bytes) {
+  template <typename Place>
+  void add(std::string_view bytes, const Place& place) {
     if (bytes.ends_with('\r')) bytes.remove_suffix(1);
     const bool utf8 = is_valid_utf8(bytes);
-    converted_ += !utf8;
+    channel_.converted += !utf8;
     const IrcLine line = parse_irc_line(strip_irc_codes(utf8 ? bytes : decode_charset(bytes, "windows-1252")));
     if (line.day) {
       day_ = line.day;
@@ -68,23 +76,29 @@ class ChannelReader {
     }
     switch (line.kind) {
       case IrcLine::Kind::kOther:
+        return log_.drop(trim(bytes).empty() ? Drop::kEmpty : Drop::kSystem);
+      case IrcLine::Kind::kBadTime:
+        throw BadFile("[{}] the time \"{}\" does not exist or is written as no IRC program does; correct it", place(),
+                      line.text);
       case IrcLine::Kind::kHeader:
-        return;
+        return log_.drop(Drop::kSystem);
       case IrcLine::Kind::kNotice:
+        ++channel_.read;
         return log_.drop(Drop::kSystem);
       case IrcLine::Kind::kSpoken:
       case IrcLine::Kind::kAction:
         break;
     }
+    ++channel_.read;
     if (line.text.empty()) return log_.drop(Drop::kEmpty);
     const bool action = line.kind == IrcLine::Kind::kAction;
     log_.add(*day_ * kDaySeconds + last_, line.nick, action ? "*" + line.text + "*" : line.text);
   }
 
+  Channel& channel_;
   ChatLog& log_;
   std::optional<std::int64_t> day_;
   std::int64_t last_ = 0;  // second of the day of the line before
-  std::uint64_t converted_ = 0;
   bool dated_ = false;
 };
 
@@ -115,24 +129,19 @@ std::string channel_of(const std::string& name) {
 }
 
 Imported read_irc(const ExportFiles& files, const std::set<std::string>& names, const ReadOptions&) {
-  std::map<std::string, ChatLog> channels;
-  std::map<std::string, std::uint64_t> converted;
-  std::map<std::string, bool> undated;
+  std::map<std::string, Channel> channels;
   files.read([&](const std::string& name) { return names.contains(name); },
              [&](const std::string& name, ExportText& text) {
-               const std::string channel = channel_of(name);
-               ChatLog& log = channels[channel];
-               if (log.source.empty()) log.source = text.source();
-               ChannelReader reader(log, name);
-               reader.read(text);
-               converted[channel] += reader.converted();
-               undated[channel] = undated[channel] || !reader.is_dated();
+               Channel& channel = channels[channel_of(name)];
+               if (channel.log.source.empty()) channel.log.source = text.source();
+               ChannelReader(channel, name).read(text);
              });
   Imported result;
-  for (auto& [name, log] : channels) {
-    if (log.entries == 0) throw BadFile("[{}] not an IRC log: no line reads as \"12:34 <nick> text\"", log.source);
-    log.format = converted[name] == 0 ? "IRC" : fmt::format("IRC ({} lines were Windows-1252)", converted[name]);
-    if (undated[name]) log.dates = "none in the file: only the order of the lines counts";
+  for (auto& [name, channel] : channels) {
+    ChatLog& log = channel.log;
+    if (channel.read == 0) throw BadFile("[{}] not an IRC log: no line reads as \"12:34 <nick> text\"", log.source);
+    log.format = channel.converted == 0 ? "IRC" : fmt::format("IRC ({} lines were Windows-1252)", channel.converted);
+    if (channel.undated) log.dates = "none in the file: only the order of the lines counts";
     log.messages.sort_by_time();
     result.logs.push_back(std::move(log));
   }

@@ -1,5 +1,7 @@
 #include "conversation/irc_line.h"
 
+#include <algorithm>
+
 #include "base/ascii.h"
 #include "conversation/calendar.h"
 #include "conversation/text_marks.h"
@@ -8,7 +10,9 @@
 namespace attune {
 namespace {
 
+constexpr std::string_view kDayChanged = "--- Day changed";
 constexpr std::size_t kMaxNickBytes = 64;
+constexpr std::size_t kMaxStampBytes = 40;
 
 int two_digits(std::string_view text, std::size_t at) {
   if (at + 2 > text.size() || !is_digit(text[at]) || !is_digit(text[at + 1])) return -1;
@@ -121,11 +125,36 @@ void read_body(std::string_view body, IrcLine& parsed) {
     parsed.kind = IrcLine::Kind::kNotice;
 }
 
+// What stands in the place of a time, before "<nick>", "* nick" or a column with the nick; "" when nothing does.
+std::string_view time_shape(std::string_view line) {
+  const std::size_t body = std::min(line.find_first_of("<*\t"), line.size());
+  const std::string_view shape = trim(line.substr(0, body));
+  line.remove_prefix(body);
+  bool spoken = false;
+  if (line.starts_with('<')) {
+    const std::size_t close = line.find('>');
+    spoken = close != std::string_view::npos && is_nick(without_signs(line.substr(1, close - 1)));
+  } else if (line.starts_with('\t')) {
+    const std::size_t tab = line.find('\t', 1);
+    spoken = tab != std::string_view::npos && is_nick(without_signs(line.substr(0, tab)));
+  } else {
+    spoken = line.starts_with("* ");
+  }
+  const bool month = shape.size() > 4 && shape[3] == ' ' && !is_digit(shape[0]);  // "Jan 15 12:34:56"
+  const std::string_view numbers = shape.substr(month ? 4 : 0);
+  const bool digits = std::count_if(numbers.begin(), numbers.end(), is_digit) >= 3;
+  if (!spoken || !digits || numbers.size() > kMaxStampBytes || numbers.find(':') == std::string_view::npos ||
+      numbers.find_first_not_of("0123456789:-./TZ+[] ") != std::string_view::npos) {
+    return {};
+  }
+  return shape;
+}
+
 // Lines of the log's own, with or without a date.
 bool read_header(std::string_view line, IrcLine& parsed) {
-  const bool header = line.starts_with("--- Log ") || line.starts_with("--- Day changed") ||
-                      line.starts_with("**** ") || line.starts_with("Session Start:") ||
-                      line.starts_with("Session Close:") || line.starts_with("Session Time:");
+  const bool header = line.starts_with("--- Log ") || line.starts_with(kDayChanged) || line.starts_with("**** ") ||
+                      line.starts_with("Session Start:") || line.starts_with("Session Close:") ||
+                      line.starts_with("Session Time:");
   if (!header) return false;
   parsed.kind = IrcLine::Kind::kHeader;
   const std::size_t digit = line.find_first_of("0123456789");
@@ -141,6 +170,8 @@ bool read_header(std::string_view line, IrcLine& parsed) {
     parsed.day = *midnight / kDaySeconds;
   else if (const auto iso = parse_any_time(trim(line.substr(digit)).substr(0, 10), DateOrder::kInfer))
     parsed.day = *iso / kDaySeconds;
+  else if (line.starts_with(kDayChanged))
+    parsed = {IrcLine::Kind::kBadTime, {}, {}, {}, std::string(trim(line.substr(kDayChanged.size())))};
   return true;
 }
 
@@ -171,7 +202,11 @@ IrcLine parse_irc_line(std::string_view line) {
     return parsed;
   }
   std::size_t length = 0;
-  if (!read_stamp(line, parsed, length)) return {};
+  if (!read_stamp(line, parsed, length)) {
+    const std::string_view time = time_shape(line);
+    if (time.empty()) return {};
+    return {IrcLine::Kind::kBadTime, {}, {}, {}, std::string(time)};
+  }
   read_body(line.substr(length), parsed);
   if (parsed.kind == IrcLine::Kind::kOther) return {};
   return parsed;

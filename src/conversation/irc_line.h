@@ -10,9 +10,10 @@ namespace attune {
 
 struct IrcLine {
   enum class Kind {
-    kOther,   // not a line of a log
-    kHeader,  // says which day it is, at least in part
-    kNotice,  // joined, left, changed a name
+    kOther,    // not a line of a log
+    kBadTime,  // one of somebody's words, or of a new day, whose time cannot be: `text` is the time
+    kHeader,   // says which day it is, at least in part
+    kNotice,   // joined, left, changed a name
     kSpoken,
     kAction,  // "/me waves"
   };

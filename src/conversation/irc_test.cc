@@ -30,8 +30,9 @@ TEST_F(Irc, Irssi) {
   EXPECT_THAT(said(log), ElementsAre("anna: hello: there", "bob: *waves*", "bob: bold and colour"));
   EXPECT_EQ(log.messages[0].time, at(2024, 1, 15, 23, 58));
   EXPECT_EQ(log.messages[2].time, at(2024, 1, 16, 0, 1));
-  EXPECT_EQ(count(log, Drop::kSystem), 2u);
+  EXPECT_EQ(count(log, Drop::kSystem), 5u);  // two notices and three lines of the log's own
   EXPECT_EQ(log.lines, 8u);
+  EXPECT_EQ(log.entries, log.lines);
 }
 
 TEST_F(Irc, Weechat) {
@@ -78,12 +79,40 @@ TEST_F(Irc, HexchatAndMirc) {
   EXPECT_THAT(said(mirc), ElementsAre("anna: hello", "bob: *waves*"));
 }
 
+TEST_F(Irc, EveryLineIsAnEntry) {
+  std::string text = "[10:30] <anna> a\n\n[10:31] <bob>\nnot of a log\n[25:77] *** Joins: bob (b@host)\n";
+  for (int i = 0; i < 20; ++i) text += "[10:32] <bob> b\n";
+  const ChatLog log = log_in(write("a.log", text));
+  EXPECT_EQ(log.messages.size(), 21u);
+  EXPECT_EQ(count(log, Drop::kEmpty), 2u);
+  EXPECT_EQ(count(log, Drop::kSystem), 2u);
+  EXPECT_EQ(log.entries, log.lines);
+}
+
 TEST(IrcLine, DaysInNames) {
   EXPECT_EQ(day_in_name("2024-01-15.log"), days_from_civil(2024, 1, 15));
   EXPECT_EQ(day_in_name("#chan_20240115.log"), days_from_civil(2024, 1, 15));
   EXPECT_EQ(day_in_name("2005-06-27_12.raw.txt"), days_from_civil(2005, 6, 27));
   EXPECT_EQ(day_in_name("chan.log"), std::nullopt);
   EXPECT_EQ(day_in_name("2024-13-15.log"), std::nullopt);
+}
+
+TEST_F(Irc, TimesThatDoNotExist) {
+  const auto message = [](const char* time) {
+    return fmt::format("[DIR/a.log:2] the time \"{}\" does not exist or is written as no IRC program does; correct it",
+                       time);
+  };
+  const auto error_with = [&](const std::string& line) {
+    std::string text = "10:30 <anna> a\n" + line + "\n";
+    for (int i = 0; i < 20; ++i) text += "10:31 <bob> b\n";
+    return error_of(write("a.log", text));
+  };
+  EXPECT_EQ(error_with("[25:77] <anna> words"), message("[25:77]"));
+  EXPECT_EQ(error_with("10:77 <@anna> words"), message("10:77"));
+  EXPECT_EQ(error_with("[24:30:00] * anna waves"), message("[24:30:00]"));
+  EXPECT_EQ(error_with("Jan 15 25:30:00 <anna> words"), message("Jan 15 25:30:00"));
+  EXPECT_EQ(error_with("2024-02-31 10:30:00\t@anna\twords"), message("2024-02-31 10:30:00"));
+  EXPECT_EQ(error_with("--- Day changed Sat Feb 31 2024"), message("Sat Feb 31 2024"));
 }
 
 TEST_F(Irc, BadFiles) {

@@ -5,6 +5,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/utf8.h"
 #include "conversation/mail_text.h"
@@ -16,8 +17,10 @@ namespace attune {
 namespace {
 
 constexpr std::size_t kMaxMailBytes = std::size_t{1} << 29;
+constexpr std::size_t kMaxShownDate = 64;
 
-// Calls visit(message, its "From " line, line number) for each mail of an mbox, or once for a single mail.
+// Calls visit(message, its "From " line, the line number of that one or else the first) for each mail of an mbox, or once
+// for a single mail.
 template <typename Visit>
 void for_each_mail(const PagedText& paged, const std::string& source, const Visit& visit) {
   const std::string_view text = paged.all();
@@ -44,6 +47,15 @@ void for_each_mail(const PagedText& paged, const std::string& source, const Visi
                                                   text.begin() + static_cast<std::ptrdiff_t>(next), '\n'));
     at = next;
   }
+}
+
+std::uint64_t lines_before_date(std::string_view message) {
+  std::uint64_t lines = 0;
+  for (std::size_t at = 0; at < message.size(); ++lines) {
+    if (lower_ascii(message.substr(at, 5)) == "date:") break;
+    at = std::min(message.find('\n', at), message.size() - 1) + 1;
+  }
+  return lines;
 }
 
 // ">From " -> "From ", the escape of mbox.
@@ -74,7 +86,13 @@ class MailReader {
   void read(ExportText& text) {
     if (all_.source.empty()) all_.source = text.source();
     for_each_mail(text.raw(), text.source(), [&](std::string_view message, std::string_view from, std::uint64_t line) {
-      add(parse_mail(message), from, fmt::format("{}:{}", text.source(), line));
+      const Mail mail = parse_mail(message);
+      if (!mail.time && is_impossible_worded_time(mail.date)) {
+        throw BadFile("[{}:{}] the header Date names a time that does not exist, \"{}\"; correct it", text.source(),
+                      line + !from.empty() + lines_before_date(message),
+                      to_valid_utf8(std::string_view(mail.date).substr(0, kMaxShownDate)));
+      }
+      add(mail, from, fmt::format("{}:{}", text.source(), line));
     });
   }
 
@@ -90,6 +108,7 @@ class MailReader {
     if (!time) throw BadFile("[{}] record {}: a mail without a valid Date", place, all_.records);
     last_time_ = time;
     if (mail.automatic) return all_.drop(Drop::kBot);
+    if (mail.text.size() > kMaxTextBytes) throw BadFile("[{}] record {}: {}", place, all_.records, kTooLong);
     const std::uint32_t thread = threads_.add(mail);
     const std::string words = own_words(unescape(mail.text));
     if (words.empty()) {

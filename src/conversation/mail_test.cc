@@ -112,6 +112,17 @@ TEST_F(MailFiles, SingleMails) {
 TEST_F(MailFiles, BadFiles) {
   EXPECT_EQ(error_of(write("Inbox", "From someone\nFrom: a@b.c\nSubject: x\n\nhello\n")),
             "[DIR/Inbox:1] record 1: a mail without a valid Date");
+  const std::string single = "From: Anna <a@b.c>\nSubject: x\nDATE: Mon, 35 Jan 2024 10:77\n\nhello\n";
+  EXPECT_EQ(error_of(write("1.eml", single)),
+            "[DIR/1.eml:3] the header Date names a time that does not exist, \"Mon, 35 Jan 2024 10:77\"; correct it");
+  EXPECT_EQ(error_of(write("Inbox",
+                           "From a@b.c Mon Jan 15 09:30:00 2024\nFrom: a@b.c\nDate: Mon, 15 Jan 2024 10:30:00 "
+                           "+0100\n\na\n\nFrom a@b.c Mon Jan 15 09:30:00 2024\n" +
+                               single)),
+            "[DIR/Inbox:10] the header Date names a time that does not exist, \"Mon, 35 Jan 2024 10:77\"; correct it");
+  // A date that nobody can read is none: the mbox has another one.
+  EXPECT_EQ(logs_in(write("Inbox", "From a@b.c Mon Jan 15 09:30:00 2024\nFrom: a@b.c\nDate: tegnap\n\na\n")).size(),
+            1u);
   // Binary rubbish after a good beginning is read as far as it goes.
   EXPECT_EQ(logs_in(write("Inbox", std::string(kMbox) +
                                        std::string("\nFrom x@y Tue Jan 16 23:00:00 2024\n\xFF\xFE\x00\x01", 39)))

@@ -165,8 +165,8 @@ Mail parse_mail(std::string_view message) {
   if (!ids.empty()) mail.id = ids.front();
   mail.references = message_ids(get(headers, "references"));
   for (std::string& id : message_ids(get(headers, "in-reply-to"))) mail.references.push_back(std::move(id));
-  const std::string date = get(headers, "date");
-  if (const auto wall = parse_worded_time(date)) mail.time = *wall - zone_seconds(date);
+  mail.date = get(headers, "date");
+  if (const auto wall = parse_worded_time(mail.date)) mail.time = *wall - zone_seconds(mail.date);
   const std::string automatic = lower_ascii(get(headers, "auto-submitted"));
   mail.automatic = (!automatic.empty() && automatic != "no") ||
                    lower_ascii(get(headers, "precedence")) == "auto_reply" ||

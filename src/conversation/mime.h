@@ -14,7 +14,8 @@ struct Mail {
   std::string subject;
   std::string id;                       // Message-ID without brackets
   std::vector<std::string> references;  // of the mails before it in its thread, oldest first (References, In-Reply-To)
-  std::optional<std::int64_t> time;     // seconds since 1970, UTC
+  std::string date;                     // the Date header as it stands
+  std::optional<std::int64_t> time;     // what it says in seconds since 1970, UTC
   bool automatic = false;               // sent by a program: an answer on holiday, a bounce
   bool attachments = false;
   std::string text;  // the plain text part, else the HTML part as text

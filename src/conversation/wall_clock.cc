@@ -65,7 +65,14 @@ std::optional<std::int64_t> parse_iso_time(std::string_view text) {
                 seconds ? digits(text, 17, 2) : 0);
 }
 
-std::optional<std::int64_t> parse_worded_time(std::string_view text) {
+namespace {
+
+// What the numbers of a worded time are, whether or not there is such a time.
+struct Worded {
+  int year = 0, year_width = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0;
+};
+
+std::optional<Worded> read_worded(std::string_view text) {
   static constexpr std::string_view kMonths = "janfebmaraprmayjunjulaugsepoctnovdec";
   struct Number {
     int value = 0, width = 0;
@@ -116,9 +123,24 @@ std::optional<std::int64_t> parse_worded_time(std::string_view text) {
   int hour = numbers[time].value;
   if (half == "pm" && hour < 12) hour += 12;
   if (half == "am" && hour == 12) hour = 0;
-  return moment(year.value, year.width, month, numbers[0].value, hour, numbers[time + 1].value,
-                seconds ? numbers[time + 2].value : 0);
+  return Worded{year.value,
+                year.width,
+                month,
+                numbers[0].value,
+                hour,
+                numbers[time + 1].value,
+                seconds ? numbers[time + 2].value : 0};
 }
+
+}  // namespace
+
+std::optional<std::int64_t> parse_worded_time(std::string_view text) {
+  const auto read = read_worded(text);
+  if (!read) return std::nullopt;
+  return moment(read->year, read->year_width, read->month, read->day, read->hour, read->minute, read->second);
+}
+
+bool is_impossible_worded_time(std::string_view text) { return read_worded(text) && !parse_worded_time(text); }
 
 std::optional<std::int64_t> seconds_of_epoch(std::int64_t count) {
   for (const std::int64_t unit :

@@ -17,6 +17,8 @@ std::optional<std::int64_t> parse_iso_time(std::string_view text);
 // Dates with the month as an English word: "Thu, 24 Dec 2020 14:54:48 +0100" (RFC 5322), "15-Jan-24 10:30 AM", "Jan 15,
 // 2024, 10:30:05 PM". nullopt when there is no month, day, year and time in it.
 std::optional<std::int64_t> parse_worded_time(std::string_view text);
+// Whether the text reads as such a time, but there is none: "Mon, 35 Jan 2024 10:77".
+bool is_impossible_worded_time(std::string_view text);
 
 // Also seconds, milliseconds, microseconds or nanoseconds since 1970 (told apart by their size), and dates with
 // slashes or dots read in the given order ("31/12/2023 21:41:05", "12/31/23 9:41 PM"), and those of the two above.
