@@ -126,6 +126,75 @@ class Import(unittest.TestCase):
             file.truncate(1_000_000_000)
         self.refused("[long.txt:2] a line of 999999972 bytes", "long.txt", "--me", "Kati")
 
+    def test_a_text_that_nobody_writes(self):
+        """Every importer refuses a message of 20 MB where it finds it, before anything is made of it."""
+        long = "x" * 20_000_000
+        too_long = "a text of more than 16 MB; no person writes one"
+        meta = {"participants": [{"name": "A"}, {"name": "B"}],
+                "messages": [{"sender_name": "A", "timestamp_ms": 1700000000000, "content": long}]}
+        ready = {"messages": [{"role": "user", "content": long}, {"role": "assistant", "content": "b"}]}
+        envelope = {"source": "+1", "sourceName": "A", "timestamp": 1700000000000,
+                    "dataMessage": {"timestamp": 1700000000000, "message": long}}
+        table = [  # file, its text, what is said
+            ("result.json", json.dumps({"name": "x", "type": "personal_chat", "id": 1, "messages": [
+                {"id": 1, "type": "message", "date": "2020-01-15T10:30:00", "from": "A", "text": long}]}),
+             f"[result.json:1, record 1] {too_long}"),
+            ("discord.json", json.dumps({"guild": {"id": "1"}, "channel": {"id": "2"}, "messages": [
+                {"id": "1", "type": "Default", "timestamp": "2024-01-15T10:30:00+00:00", "content": long, "author": {"name": "A"}}]}),
+             f"[discord.json:1, record 1] {too_long}"),
+            ("discord.csv", f"AuthorID,Author,Date,Content,Attachments,Reactions\n1,A,2024-01-15T10:30:00,{long},,\n",
+             f"[discord.csv:2] {too_long}"),
+            ("slack.json", json.dumps([{"type": "message", "user": "U1", "ts": "1700000000.000100", "text": long}]),
+             f"[slack.json:1, record 1] {too_long}"),
+            ("instagram.json", json.dumps({**meta, "thread_path": "inbox/a_1", "magic_words": []}),
+             f"[instagram.json:1, record 1] {too_long}"),
+            ("message_1.json", json.dumps(meta), f"[message_1.json:1, record 1] {too_long}"),
+            ("signal.jsonl", json.dumps({"envelope": envelope, "account": "+2"}) + "\n", f"[signal.jsonl:1, record 1] {too_long}"),
+            ("daemon.jsonl", json.dumps({"jsonrpc": "2.0", "method": "receive", "params": {"envelope": envelope}}) + "\n",
+             f"[daemon.jsonl:1, record 1] {too_long}"),
+            ("received.txt", f"Envelope from: “A” +1 (device: 1)\nTimestamp: 1700000000000 (x)\nBody: {long}\n",
+             "[received.txt:3] a line of 20000006 bytes"),
+            ("chat.md", f"[2022-05-01 12:00:00] A: {long}\n", "[chat.md:1] a line of 20000025 bytes"),
+            ("sms.xml", '<?xml version="1.0"?>\n<smses count="1">\n'
+             f'<sms address="+1" date="1700000000000" type="1" body="{long}"/>\n</smses>\n', f"[sms.xml:3] {too_long}"),
+            ("1.eml", f"From: A <a@b.c>\nTo: d@b.c\nSubject: x\nDate: Mon, 15 Jan 2024 10:30:00 +0100\n\n{long}\n",
+             f"[1.eml:1] record 1: {too_long}"),
+            ("irc.log", f"[10:30] <a> b\n[10:31] <a> {long}\n",
+             "[irc.log:2] a line of 20000012 bytes; IRC has none longer than 512"),
+            ("chat.txt", f"31/12/2023, 21:41 - Kati: {long}\n",
+             "[chat.txt:1] a line of 20000026 bytes; a chat has none longer than 16777216"),
+            ("rows.jsonl", json.dumps(ready) + "\n", "[rows.jsonl:1] a row of more than 16 MB; no model reads one"),
+            ("rows.json", json.dumps([ready]), "[rows.json: row 1] a row of more than 16 MB; no model reads one"),
+            ("table.csv", f"time,sender,text\n2024-01-15 10:30,A,{long}\n", f"[table.csv:2] {too_long}"),
+            ("quoted.csv", f'time,sender,text\n2024-01-15 10:30,A,"{long}', f"[quoted.csv:2] {too_long}"),
+            ("table.jsonl", json.dumps({"time": "2024-01-15 10:30", "sender": "A", "text": long}) + "\n",
+             f"[table.jsonl:1, record 1] {too_long}"),
+        ]
+        for name, text, message in table:
+            with self.subTest(name):
+                Path(name).write_text(text)
+                self.refused(f"attune: {message}\n", name, "--me", "A")
+                os.remove(name)
+        database = sqlite3.connect("chat.db")
+        database.executescript(
+            "CREATE TABLE message (ROWID INTEGER PRIMARY KEY, text TEXT, handle_id INTEGER, date INTEGER, is_from_me INTEGER);"
+            "CREATE TABLE handle (ROWID INTEGER PRIMARY KEY, id TEXT); CREATE TABLE chat (ROWID INTEGER PRIMARY KEY, chat_identifier TEXT);"
+            "CREATE TABLE chat_message_join (chat_id INTEGER, message_id INTEGER); INSERT INTO handle VALUES (1, '+36301234567');"
+            "INSERT INTO chat VALUES (1, '+36301234567'); INSERT INTO chat_message_join VALUES (1,1);")
+        database.execute("INSERT INTO message VALUES (1,?,1,700000000,0)", (long,))
+        database.commit()
+        database.close()
+        self.refused(f"attune: [chat.db: message 1] {too_long}\n", "chat.db", "--me", "A")
+
+    def test_a_value_of_a_gigabyte(self):
+        for name, begin in [("result.json", '{"name":"x","type":"personal_chat","messages":[{"date":"2020-01-15T10:30:00","from":"A","text":"'),
+                            ("table.csv", 'time,sender,text\n2024-01-15 10:30,A,"')]:
+            with open(name, "wb") as file:
+                file.write(begin.encode())
+                file.truncate(1_000_000_000)
+            self.refused("a text of more than 16 MB; no person writes one", name, "--me", "A")
+            os.remove(name)
+
 
 if __name__ == "__main__":
     PROGRAM = str(Path(sys.argv[1]).resolve())
