@@ -28,7 +28,7 @@ data: talk.jsonl
 output: {output}
 lora: {{r: 4}}
 train: {{num_train_epochs: {epochs}, max_length: 64, gradient_accumulation_steps: 1, per_device_train_batch_size: 2}}
-eval: {{eval_steps: 5}}
+eval: {{eval_steps: 5, style_answers: 3}}
 """
 HEADINGS = ["Course", "Evaluation", "Answers before and after", "Memory", "Recipe", "Environment"]
 PICTURES = ["Loss by step", "Style", "Forgetting", "KL to the base", "Learning rate", "Gradient norm", "Tokens per second",
