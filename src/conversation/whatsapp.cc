@@ -74,7 +74,9 @@ Entries split_entries(const PagedText& paged, DateOrder order, const std::string
   entries.dates = clock.dates;
   entries.clock = clock.clock;
   for (std::size_t i = 0; i < heads.size(); ++i) {
-    if (!clock.times[i]) entries.refused.push_back({heads[i].line, heads[i].body, !clock.accepted[stamps.shape(i)]});
+    const std::size_t shape = stamps.shape(i);
+    const bool quoted = !clock.accepted[shape] && is_copied_shape(stamps.shapes()[shape]);
+    if (!clock.times[i] && !quoted) entries.refused.push_back({heads[i].line, heads[i].body, !clock.accepted[shape]});
   }
   std::uint64_t bracketed = 0;
   for (std::size_t i = 0, next; i < heads.size(); i = next) {

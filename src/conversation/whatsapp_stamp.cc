@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+
 #include "base/utf8.h"
 #include "conversation/text_marks.h"
 
@@ -233,6 +235,11 @@ std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line) {
   auto stamp = find_whatsapp_stamp(line);
   if (stamp && !stamp->exists) stamp.reset();
   return stamp;
+}
+
+bool is_copied_shape(std::string_view shape) {
+  return shape.starts_with(']') &&
+         std::count_if(shape.begin(), shape.end(), [](char c) { return c == 'n' || c == 'Y'; }) == 5;
 }
 
 }  // namespace attune

@@ -32,4 +32,8 @@ std::optional<WhatsAppStamp> parse_whatsapp_stamp(std::string_view line);
 // The same, also one that only has the shape of a stamp, with numbers that cannot be: it does not exist.
 std::optional<WhatsAppStamp> find_whatsapp_stamp(std::string_view line);
 
+// Whether a shape is that of messages copied within WhatsApp, [21:41, 31/12/2023] Name: in brackets as the iPhone's, but
+// without the seconds that its exports have.
+bool is_copied_shape(std::string_view shape);
+
 }  // namespace attune

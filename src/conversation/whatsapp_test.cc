@@ -383,6 +383,9 @@ TEST(WhatsApp, AMessageUnderADateOfAnotherFormIsRefused) {
   EXPECT_EQ(error_with("15.02.23, 21:21 - Kati: secret"), message("15.02.23, 21:21"));
   EXPECT_EQ(error_with("[15/02/2023, 21:21:05] Kati: secret"), message("[15/02/2023, 21:21:05]"));
   EXPECT_EQ(error_with("[15/02/2023, 21:21:05] Cili: not of this chat"), "no error");
+  // Messages that are copied out of a chat and pasted into one look so.
+  EXPECT_EQ(error_with("[21:21, 15/02/2023] Kati: said before"), "no error");
+  EXPECT_EQ(error_with("[2/15/2023, 9:21 PM] Kati: said before"), "no error");
 }
 
 TEST(WhatsApp, AttachmentsWithAndWithoutCaption) {
