@@ -124,8 +124,7 @@ FinetuneResult finetune(const Recipe& recipe, bool resume, const FinetuneCallbac
   const fs::path folder = run_folder_of(recipe);
   const bool full = recipe.finetune == Finetune::kFull;
   const fs::path output = result_of(recipe);
-  std::error_code hidden;  // a folder that cannot be seen cannot be made either, which is said when it is tried
-  if (!resume && fs::exists(folder, hidden)) create_run_folder(folder, recipe);  // refuses, before anything is loaded
+  if (!resume && fs::exists(folder)) create_run_folder(folder, recipe);  // refuses, before anything is loaded
   if (resume && fs::exists(output)) {
     throw UserError("[{}] the run is finished; its result is {}", folder.string(), output.string());
   }

@@ -44,8 +44,7 @@ fs::path result_of(const Recipe& recipe) {
 }
 
 void create_run_folder(const fs::path& folder, const Recipe& recipe) {
-  std::error_code hidden;
-  if (fs::exists(folder, hidden)) {
+  if (fs::exists(folder)) {
     throw UserError("[{}] the run exists already; go on with: attune train --resume {}, or choose another `output`",
                     folder.string(), folder.string());
   }
