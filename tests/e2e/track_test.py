@@ -111,6 +111,7 @@ class Track(unittest.TestCase):
         for voice in ("base", "tuned"):
             self.assertEqual(told[f"eval/held_out/{voice}/loss"], (steps, evaluation["held_out"][voice]["loss"]))
         self.assertEqual(len(told), sum(m["key"].startswith("eval/") for m in run["metrics"]))
+        self.assertEqual(told.pop("eval/verdict/good"), (steps, float(evaluation["verdict"]["good"])))
         self.assertFalse([key for key in told if not key.startswith(("eval/held_out/", "eval/style/", "eval/personal_data/"))])
 
         # Again: nothing is left to say.
