@@ -118,7 +118,6 @@ HWY_INLINE hn::Vec<Bytes> HighNibbles(hn::Vec<Bytes> packed) {
 
 HWY_INLINE void DecodeBlock(bf16* out, const std::uint8_t* codes, const std::uint8_t* planes) {
   const Bytes d8;
-  const hn::Repartition<std::uint16_t, Bytes> d16;
   const auto low = hn::LoadDup128(d8, planes), high = hn::LoadDup128(d8, planes + 16);
   const std::size_t lanes = hn::Lanes(d8);
   auto* const target = reinterpret_cast<std::uint8_t*>(out);
