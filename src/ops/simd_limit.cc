@@ -11,21 +11,23 @@
 namespace attune {
 
 void limit_simd(const std::string& widest) {
-  std::int64_t kept = -1;
+  std::int64_t only = 0;
   if (widest == "avx2")
-    kept = HWY_AVX2 | HWY_SCALAR;
+    only = HWY_AVX2;
   else if (widest == "neon")
-    kept = HWY_NEON | HWY_SCALAR;
+    only = HWY_NEON;
   else if (widest == "scalar")
-    kept = HWY_SCALAR;
+    only = HWY_SCALAR;
   else if (!widest.empty())
     throw UserError("[ATTUNE_SIMD] expected avx2, neon or scalar, got \"{}\"", widest);
-  hwy::DisableTargets(0);
-  if (kept != -1 && widest != "scalar" && (hwy::SupportedTargets() & kept & ~HWY_SCALAR) == 0) {
-    throw UserError("[ATTUNE_SIMD] this processor has no {}; leave the variable unset", widest);
+  // Not hwy::DisableTargets: Highway 1.0.3 forgets it as soon as anyone asks for the SupportedTargets.
+  hwy::SetSupportedTargetsForTest(0);
+  if (widest.empty()) return;
+  if ((hwy::SupportedTargets() & HWY_TARGETS & only) == 0) {
+    throw UserError("[ATTUNE_SIMD] attune has no {} kernels for this processor; leave the variable unset", widest);
   }
-  if (kept != -1) hwy::DisableTargets(~kept);
-  if (!widest.empty()) limit_onednn_to_avx2();
+  hwy::SetSupportedTargetsForTest(only);
+  limit_onednn_to_avx2();
 }
 
 void limit_simd_from_environment() {

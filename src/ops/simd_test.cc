@@ -1,6 +1,10 @@
-// The conversions and the exponential that all kernels share, through small kernels of their own.
+// The conversions and the exponential that all kernels share, through small kernels of their own; and which set of
+// instructions the kernels run on.
 #include <cmath>
+#include <cstdio>
 
+#include "ops/gemm.h"
+#include "ops/simd_limit.h"
 #include "ops/test_support.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -27,6 +31,8 @@ void widen_range(float* out, const bf16* x, std::int64_t count) {
   for_lanes(0, count, [&](auto d, std::int64_t i) HWY_ATTR { store(d, load(d, x + i), out + i); });
 }
 
+const char* running_set() { return hwy::TargetName(HWY_TARGET); }
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace attune
@@ -37,6 +43,7 @@ namespace attune {
 HWY_EXPORT(exponential_range);
 HWY_EXPORT(round_range);
 HWY_EXPORT(widen_range);
+HWY_EXPORT(running_set);
 namespace {
 
 TEST(Simd, ExponentialIsAccurateOverItsRange) {
@@ -103,6 +110,26 @@ TEST(Simd, RoundsToBf16AsTheScalarConversionDoes) {
       ASSERT_EQ(std::bit_cast<std::uint32_t>(widened[i]), std::uint32_t{out[i].bits} << 16);
     }
   });
+}
+
+TEST(SimdLimit, KernelsRunOnTheNamedSetAndOnNoOther) {
+  const std::string widest = HWY_DYNAMIC_DISPATCH(running_set)();
+  for (const auto& [name, target] : {std::pair("avx2", "AVX2"), {"neon", "NEON"}, {"scalar", "SCALAR"}}) {
+    try {
+      limit_simd(name);
+    } catch (const UserError& error) {
+      std::printf("[  SKIPPED ] %s\n", error.what());
+      continue;
+    }
+    EXPECT_STREQ(HWY_DYNAMIC_DISPATCH(running_set)(), target);
+    EXPECT_EQ(simd_in_use(), target);
+    EXPECT_TRUE(gemm_is_fastest());
+    EXPECT_STREQ(HWY_DYNAMIC_DISPATCH(running_set)(), target) << "after a question for the set";
+  }
+  limit_simd("");
+  EXPECT_EQ(HWY_DYNAMIC_DISPATCH(running_set)(), widest);
+  EXPECT_EQ(simd_in_use(), widest);
+  EXPECT_THROW(limit_simd("sse9"), UserError);
 }
 
 }  // namespace
