@@ -26,7 +26,7 @@ void LineBuffer::set(std::string text) {
 void LineBuffer::insert(std::string_view text) {
   std::string valid = to_valid_utf8(text);
   for (char& byte : valid) {
-    if ((byte >= 0 && byte < ' ' && byte != '\n') || byte == 0x7F) byte = ' ';
+    if ((static_cast<unsigned char>(byte) < ' ' && byte != '\n') || byte == 0x7F) byte = ' ';
   }
   text_.insert(cursor_, valid);
   cursor_ += valid.size();

@@ -17,6 +17,7 @@ namespace attune {
 namespace {
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+bool is_ascii(char c) { return static_cast<unsigned char>(c) < 0x80; }
 
 bool ends_sentence(std::string_view text) {
   return !text.empty() && std::string_view(".!?:;\")").find(text.back()) != std::string_view::npos;
@@ -24,7 +25,7 @@ bool ends_sentence(std::string_view text) {
 
 void join_line(std::string& paragraph, std::string_view line) {
   const bool hyphenated = paragraph.size() > 1 && paragraph.back() == '-' && is_lower(line.front()) &&
-                          (is_lower(paragraph[paragraph.size() - 2]) || paragraph[paragraph.size() - 2] < 0);
+                          (is_lower(paragraph[paragraph.size() - 2]) || !is_ascii(paragraph[paragraph.size() - 2]));
   if (hyphenated) paragraph.pop_back();
   if (!hyphenated && !paragraph.empty()) paragraph += ' ';
   paragraph += line;

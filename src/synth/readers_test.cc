@@ -187,6 +187,8 @@ TEST(PdfReader, JoinsLinesHyphensAndPages) {
                  "f");
   EXPECT_EQ(blocks, (TextBlocks{{0, "The engine was tested in 1912 and ran well."},
                                 {0, "The second part goes on over the page."}}));
+  // \373 is a sharp s: the letter before the hyphen may be one beyond ASCII.
+  EXPECT_EQ(pdf_blocks(pdf_of({{"Das gro\\373-", "e Rad."}}), "f"), (TextBlocks{{0, "Das gro\u00DFe Rad."}}));
 }
 
 TEST(PdfReader, RefusesWhatItCannotRead) {
