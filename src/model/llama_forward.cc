@@ -78,7 +78,7 @@ void cached_attention(const Model& model, std::int64_t index, const BlockBuffers
   }
 }
 
-// Rows of the embedding; from disk a few hundred at a time, so that few of its pages are in memory at once.
+// Rows of the embedding; from disk a few at a time, so that few of its pages are in memory at once.
 void look_up(TensorView residual, TensorView ids, const Model& model) {
   const std::int64_t rows = model.stream.streams_embedding() ? kStreamedLookups : ids.rows();
   for_row_blocks(ids.rows(), rows, [&](std::int64_t first, std::int64_t count) {

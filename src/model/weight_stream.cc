@@ -31,6 +31,12 @@ void WeightStream::add_to_block(std::size_t block, std::span<const std::byte> by
   blocks_[block].push_back(bytes);
 }
 
+void WeightStream::set_embedding(std::span<const std::byte> bytes) {
+  embedding_ = bytes;
+  advise(bytes, MADV_RANDOM, true);      // a row is read, its neighbours are not
+  advise(bytes, MADV_NOHUGEPAGE, true);  // else 2 MB may be mapped for one row where the file lies in large pieces
+}
+
 void WeightStream::fetch_block(std::int64_t block) const {
   if (block < 0 || block >= std::ssize(blocks_)) return;
   for (const auto& bytes : blocks_[static_cast<std::size_t>(block)]) advise(bytes, MADV_WILLNEED, true);

@@ -17,9 +17,9 @@ struct Streaming {
   std::int64_t blocks = 0;  // the linears of the first so many blocks
 };
 
-// Tokens that are looked up before their pages are given back, and what these take at most: the system maps 64 KiB around
-// each page that it must bring in.
-inline constexpr std::int64_t kStreamedLookups = 256;
+// Tokens that are looked up before their pages are given back, and what these take at most: the system maps up to 64 KiB
+// around each page that it must bring in.
+inline constexpr std::int64_t kStreamedLookups = 32;
 inline constexpr std::size_t kStreamedLookupBytes = std::size_t{kStreamedLookups} << 16;
 
 // Where weights are put that no file holds as they are used: $TMPDIR, or /var/tmp, which unlike /tmp is a disk.
@@ -29,7 +29,7 @@ fs::path streaming_folder();
 class WeightStream {
  public:
   void add_to_block(std::size_t block, std::span<const std::byte> bytes);
-  void set_embedding(std::span<const std::byte> bytes) { embedding_ = bytes; }
+  void set_embedding(std::span<const std::byte> bytes);
   bool streams_embedding() const { return !embedding_.empty(); }
 
   void fetch_block(std::int64_t block) const;  // asks the system to begin reading; blocks that are not there are none

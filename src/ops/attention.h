@@ -2,6 +2,7 @@
 // (Dao et al., "FlashAttention", 2022; backward from the saved log-sum-exp).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -26,6 +27,9 @@ void attention_forward(TensorView out, TensorView log_sum_exp, TensorView q, Ten
 void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q, TensorView k,
                         TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,
                         std::span<const std::int32_t> sequence_starts, const AttentionParams& params);
+
+// What each thread keeps of the two (ops/scratch.h), in bytes.
+std::size_t attention_scratch_bytes(std::int64_t head_size);
 
 // One new token per sequence against a cache (generation). out, q [H, D]; cached keys and values [capacity,
 // K, D] act, of which `length` are valid (the new token's own included); with a sliding window only the last

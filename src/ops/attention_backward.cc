@@ -24,6 +24,11 @@ namespace attune {
 
 #ifndef ATTUNE_OPS_ATTENTION_GRADIENTS
 #define ATTUNE_OPS_ATTENTION_GRADIENTS
+// Floats of BackwardTiles; those of the forward pass are fewer.
+inline std::int64_t backward_floats(std::int64_t width) {
+  return (4 * kGroupHeads + 3) * kTile * width + 2 * kTile * kTile;
+}
+
 // The arguments of attention_backward without their types.
 struct AttentionGradients {
   TensorView dq, dk, dv, dout, q, k, v, out;
@@ -45,7 +50,7 @@ struct BackwardTiles {
 
 BackwardTiles backward_tiles(std::int64_t width) {
   const std::int64_t tile = kTile * width, heads = kGroupHeads * tile;
-  float* memory = thread_scratch(static_cast<std::size_t>(4 * heads + 3 * tile + 2 * kTile * kTile));
+  float* memory = thread_scratch(static_cast<std::size_t>(backward_floats(width)));
   BackwardTiles t;
   t.queries = memory;
   t.douts = t.queries + heads;
@@ -309,6 +314,12 @@ bool enough_sequences(const AttentionShape& shape) {
 }
 
 }  // namespace
+
+std::size_t attention_scratch_bytes(std::int64_t head_size) {
+  constexpr std::int64_t kLanes = 16;  // of the widest vectors
+  const std::int64_t width = (head_size + kLanes - 1) / kLanes * kLanes;
+  return static_cast<std::size_t>(backward_floats(width)) * sizeof(float);
+}
 
 void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q, TensorView k,
                         TensorView v, TensorView out, TensorView log_sum_exp, TensorView delta,

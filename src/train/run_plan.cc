@@ -1,11 +1,14 @@
 #include "train/run_plan.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "batch/stream.h"
 #include "model/tensors.h"
+#include "ops/attention.h"
 #include "ops/matmul.h"
 
 namespace attune {
@@ -38,6 +41,12 @@ std::size_t f32_bytes(std::span<const NamedParameter> parameters) {
   std::size_t bytes = 0;
   for (const NamedParameter& p : parameters) bytes += static_cast<std::size_t>(p.value.elements()) * sizeof(float);
   return bytes;
+}
+
+// What a run takes beside its planned buffers: the tiles and stacks of its threads, the names of its tensors, the batch.
+std::size_t unplanned_bytes(const ModelConfig& config) {
+  constexpr std::size_t kOnce = 512 << 10, kThread = 128 << 10;
+  return kOnce + static_cast<std::size_t>(omp_get_max_threads()) * (kThread + attention_scratch_bytes(config.head_dim));
 }
 
 }  // namespace
@@ -139,7 +148,7 @@ RunPlan plan_run(const RunNeeds& needs, const Recipe& recipe, const Schedule& sc
   plan.arena.place();
   const std::size_t trained = f32_bytes(needs.parameters);
   RunMemory& memory = plan.memory;
-  memory.program = needs.program_bytes;
+  memory.program = needs.program_bytes > 0 ? needs.program_bytes + unplanned_bytes(needs.config) : 0;
   memory.streamed = (schedule.stream_embedding ? needs.embedding_bytes : 0) +
                     static_cast<std::size_t>(schedule.streamed_blocks) * needs.block_bytes;
   const std::size_t window =

@@ -66,7 +66,7 @@ struct Schedule {
 
 // Where the bytes of a run go.
 struct RunMemory {
-  std::size_t program = 0;  // the process itself: code, libraries, tokenizer, data
+  std::size_t program = 0;  // the process itself: code, libraries, tokenizer, data, its threads' stacks and tiles
   std::size_t weights = 0;  // in memory: all but what is streamed, and the window it is read into
   std::size_t adapter = 0, gradients = 0;
   std::size_t arena = 0;     // activations, scratch, optimizer
