@@ -28,6 +28,13 @@ struct PlanArguments {
   bool json = false, buffers = false, sweep = false, list_machines = false;
 };
 
+// A recipe may stand in the place of the model, as it does for `attune train`.
+PlanArguments with_recipe(PlanArguments options) {
+  const std::string suffix = fs::path(options.model).extension().string();
+  if (options.recipe.empty() && (suffix == ".yaml" || suffix == ".yml")) std::swap(options.recipe, options.model);
+  return options;
+}
+
 Recipe recipe_of(const PlanArguments& options) {
   std::vector<std::string> overrides = options.overrides;
   if (!options.memory.empty()) overrides.push_back("memory=" + options.memory);
@@ -183,7 +190,7 @@ void print_estimate(const Plan& plan, const Estimate& e, const MachineProfile& m
                bytes(static_cast<std::size_t>(e.streamed_bytes)), e.pass.streaming, machine.speed.disk / 1e9);
   }
   if (!e.seconds) return;
-  fmt::print("time       {} for {} epochs of {} tokens", format_duration(*e.seconds), plan.data->epochs,
+  fmt::print("time       {} for {:.3g} epochs of {} tokens", format_duration(*e.seconds), plan.data->epochs,
              with_commas(plan.data->tokens));
   if (machine.price_per_hour > 0) fmt::print("; costs {:.2f} at {:.2f} an hour", e.money, machine.price_per_hour);
   fmt::print("\n");
@@ -230,7 +237,7 @@ void run_plan(const PlanArguments& options) {
     fmt::print("{}", builtin_machines());
     return;
   }
-  Recipe recipe = recipe_of(options);
+  Recipe recipe = recipe_of(with_recipe(options));
   recipe.model = resolve_model(recipe.model).string();
   const ModelSource model = read_model_source(recipe.model);
   const auto data = data_of(options, recipe);
@@ -277,7 +284,7 @@ void add_plan_command(CLI::App& app) {
   CLI::App* const command = app.add_subcommand("plan", "Every byte of a run, before anything starts");
   command->add_option(
       "MODEL", options->model,
-      "Model folder, .gguf file or config.json (no weights needed), or a shape: llama-250m, qwen2.5-0.5b, "
+      "Model folder, .gguf file or config.json (no weights needed), a recipe, or a shape: llama-250m, qwen2.5-0.5b, "
       "llama-3.2-1b, mistral-7b");
   command->add_option("--recipe", options->recipe, "Plan this recipe; absent: the defaults");
   command->add_option("--data", options->data, "Conversations: their real lengths instead of the longest possible")

@@ -72,7 +72,9 @@ class Plan(Cli):
         self.assertEqual(plan["planned_peak_bytes"], sum(parts[k] for k in ("program", "weights", "adapter", "gradients", "arena")))
 
     def test_agrees_with_the_run(self):
-        plan = json.loads(attune("plan", "--recipe", "train.yaml", "--json")[0])
+        plan = json.loads(attune("plan", "train.yaml", "--json")[0])
+        named = json.loads(attune("plan", "--recipe", "train.yaml", "--json")[0])
+        self.assertEqual(plan["bytes"]["arena"], named["bytes"]["arena"])
         run = json.loads(Path("run/run.json").read_text())
         # What the process itself holds is measured in each; all else is the same arithmetic.
         self.assertEqual(plan["planned_peak_bytes"] - plan["bytes"]["program"],
