@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/json.h"
+#include "token/template_parts.h"
 
 namespace attune {
 namespace {
@@ -21,17 +22,12 @@ struct UserTurn {
   std::string before, after;
 };
 
+// Nothing where the template does not tell.
 UserTurn user_turn_of(const ChatTemplate& chat_template) {
-  const std::string first = "qqfirstqq", answer = "qqanswerqq", second = "qqsecondqq";
-  const std::string text =
-      chat_template.render({{"user", first}, {"assistant", answer}, {"user", second}}, /*add_generation_prompt=*/true);
-  const std::size_t first_at = text.find(first), answer_at = text.find(answer), second_at = text.rfind(second);
-  if (first_at == text.npos || answer_at == text.npos || second_at == text.npos) return {};
-  // What begins every turn of the user is what the beginning of the text and the end of the answer have in common.
-  const std::string start = text.substr(0, first_at);
-  const std::string between = text.substr(answer_at + answer.size(), second_at - answer_at - answer.size());
-  const auto common = std::mismatch(start.rbegin(), start.rend(), between.rbegin(), between.rend()).first;
-  return {{common.base(), start.end()}, text.substr(second_at + second.size())};
+  const auto parts =
+      parts_around(chat_template, {{"user", "qqfirstqq"}, {"assistant", "qqanswerqq"}, {"user", "qqsecondqq"}});
+  if (!parts) return {};
+  return {common_end((*parts)[0], (*parts)[2]), (*parts)[3]};
 }
 
 }  // namespace
@@ -58,12 +54,7 @@ void write_run_samples(const fs::path& file, std::int64_t step, const std::vecto
 }
 
 std::string last_question(const std::string& prompt, const ChatTemplate& chat_template) {
-  UserTurn turn;
-  try {
-    turn = user_turn_of(chat_template);
-  } catch (const UserError&) {
-    // A template that refuses such a conversation.
-  }
+  const UserTurn turn = user_turn_of(chat_template);
   if (turn.before.empty() || !prompt.ends_with(turn.after)) return prompt;
   const std::size_t end = prompt.size() - turn.after.size(), begin = prompt.rfind(turn.before, end);
   if (begin == prompt.npos || begin + turn.before.size() > end) return prompt;

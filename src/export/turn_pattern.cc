@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "token/template_parts.h"
 
 namespace attune {
 namespace {
@@ -16,29 +17,6 @@ std::vector<Message> example(const std::vector<std::string>& roles) {
   std::vector<Message> messages;
   for (const std::string& role : roles) messages.push_back({role, kWords[messages.size()]});
   return messages;
-}
-
-// The text around the contents of `messages`, one part more than there are messages; nothing when they do not all stand
-// there once and in order.
-std::optional<Texts> around(const std::string& text, const std::vector<Message>& messages) {
-  Texts parts;
-  std::size_t at = 0;
-  for (const Message& message : messages) {
-    const std::size_t found = text.find(message.content, at);
-    if (found == std::string::npos) return std::nullopt;
-    parts.push_back(text.substr(at, found - at));
-    at = found + message.content.size();
-  }
-  parts.push_back(text.substr(at));
-  return parts;
-}
-
-// Splits what stands between two messages so that the first part ends `first` or the second begins the next turn: they
-// are told apart by what repeats.
-std::string common_suffix(const std::string& a, const std::string& b) {
-  const auto end =
-      std::mismatch(a.rbegin(), a.rbegin() + static_cast<std::ptrdiff_t>(std::min(a.size(), b.size())), b.rbegin());
-  return std::string(end.first.base(), a.end());
 }
 
 std::string without_suffix(const std::string& text, const std::string& suffix) {
@@ -56,16 +34,14 @@ std::optional<std::string> rendered(const ChatTemplate& chat_template, const std
 // User and assistant turns, the prompt and the start without a system text, from one conversation: between a user and an
 // assistant stands user.after + assistant.before; after the last user user.after + prompt.
 bool learn_turns(TurnPattern& pattern, const ChatTemplate& chat_template) {
-  const std::vector<Message> messages = example({"user", "assistant", "user"});
-  const auto text = rendered(chat_template, messages);
-  const auto parts = text ? around(*text, messages) : std::nullopt;
+  const auto parts = parts_around(chat_template, example({"user", "assistant", "user"}));
   if (!parts) return false;
   const std::string &first = (*parts)[0], &to_answer = (*parts)[1], &to_user = (*parts)[2], &end = (*parts)[3];
   // user.before is what the second user shares with the first; the end of a turn is known from the habits.
   const std::string& turn_end = chat_template.habits().end_of_turn;
   const std::size_t ends = turn_end.empty() ? std::string::npos : to_user.find(turn_end);
   if (ends == std::string::npos) return false;
-  std::string shared = common_suffix(first, to_user.substr(ends + turn_end.size()));
+  std::string shared = common_end(first, to_user.substr(ends + turn_end.size()));
   pattern.user.before = shared;
   pattern.start_without = without_suffix(first, shared);
   pattern.assistant.after = without_suffix(to_user, shared);
@@ -84,10 +60,9 @@ bool learn_turns(TurnPattern& pattern, const ChatTemplate& chat_template) {
 
 bool learn_system(TurnPattern& pattern, const ChatTemplate& chat_template) {
   const std::vector<Message> one = example({"system", "user"}), two = example({"system", "user", "assistant", "user"});
-  const auto text = rendered(chat_template, one);
   pattern.start = pattern.start_without;
-  if (!text) return true;  // the template refuses a system text
-  const auto parts = around(*text, one);
+  if (!rendered(chat_template, one)) return true;  // the template refuses a system text
+  const auto parts = parts_around(chat_template, one);
   if (!parts) return false;
   const std::string &first = (*parts)[0], &between = (*parts)[1];
   const auto matches = [&](SystemPlace place) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "token/template_fixtures.h"
+#include "token/template_parts.h"
 #include "token/turns.h"
 
 namespace attune {
@@ -110,6 +111,21 @@ TEST_F(ChatTemplateTest, FindsContentsByMarksThatChangeNothing) {
   EXPECT_EQ(text.substr(*(*places)[0].begin, *(*places)[0].end - *(*places)[0].begin), "hi");
   EXPECT_EQ(text.substr(*(*places)[1].begin, *(*places)[1].end - *(*places)[1].begin), "\U000F0000 yo");
   EXPECT_FALSE((*places)[2].begin.has_value());
+}
+
+TEST(TemplateParts, StandAroundTheWords) {
+  const ChatTemplate chatml(
+      "{% for m in messages %}{{ '<' + m['role'] + '>' + m['content'] + '</>' }}{% endfor %}"
+      "{% if add_generation_prompt %}{{ '<assistant>' }}{% endif %}",
+      "", "");
+  const auto parts = parts_around(chatml, {{"user", "Alpha"}, {"assistant", "Bravo"}, {"user", "Charlie"}});
+  EXPECT_EQ(parts, (std::vector<std::string>{"<user>", "</><assistant>", "</><user>", "</><assistant>"}));
+  EXPECT_EQ(common_end((*parts)[0], (*parts)[2]), "<user>");
+  EXPECT_EQ(common_end("abc", "c"), "c");
+  EXPECT_EQ(common_end("abc", ""), "");
+  const ChatTemplate drops("{{ messages[0]['content'] }}", "", ""), refuses("{{ raise_exception('no') }}", "", "");
+  EXPECT_EQ(parts_around(drops, {{"user", "Alpha"}, {"assistant", "Bravo"}}), std::nullopt);
+  EXPECT_EQ(parts_around(refuses, {{"user", "Alpha"}}), std::nullopt);
 }
 
 }  // namespace
