@@ -133,7 +133,8 @@ void run_serve(const ServeArguments& options) {
   Metrics metrics;
   Dispatcher dispatcher(engine, metrics, options.queue);
   Api api(models, dispatcher, metrics,
-          {key, options.cors, options.host, std::chrono::seconds(options.answer_seconds), options.max_tokens});
+          {key, options.cors, options.host, std::chrono::seconds(options.answer_seconds), options.max_tokens,
+           engine.context()});
   HttpLimits limits;
   limits.connections = options.connections;
   limits.body_bytes = options.request_bytes;

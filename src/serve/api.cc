@@ -169,7 +169,11 @@ HttpReply Api::finished(HttpReply reply, const HttpRequest& request) const {
 HttpReply Api::route(const HttpRequest& request) {
   HttpReply reply;
   const auto model_json = [&](const std::string& name) -> Json {
-    return {{"id", name}, {"object", "model"}, {"created", started_}, {"owned_by", "attune"}};
+    return {{"id", name},
+            {"object", "model"},
+            {"created", started_},
+            {"owned_by", "attune"},
+            {"max_model_len", options_.context}};  // as vLLM says it
   };
   if (request.path == "/") return page();
   if (request.path == "/health") {

@@ -20,6 +20,7 @@ struct ApiOptions {
   std::string host;                       // where the server listens
   std::chrono::seconds answer_time{600};  // after it an answer is cut
   std::int64_t default_max_tokens = 512;  // of a request that names no limit
+  std::int64_t context = 0;               // tokens of prompt and answer together, as the engine has it
 };
 
 // Thread-safe. Keeps references to all but the options.

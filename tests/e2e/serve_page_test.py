@@ -144,7 +144,7 @@ class Page(unittest.TestCase):
                 "model": "pete", "temperature": 0, "messages": [{"role": "user", "content": "the sea is <b>calm</b>"}]})[2]
             self.assertEqual(browser.run("document.querySelector('.assistant').textContent"),
                              json.loads(wanted)["choices"][0]["message"]["content"])
-            self.assertRegex(browser.run("document.querySelector('.note').textContent"), r"^\d+ tokens")
+            self.assertRegex(browser.run("document.querySelector('.note').textContent"), r"^\d+ tokens.*, context 0% full$")
             browser.run("document.getElementById('say').focus()")
             browser.type("and the wind")
             browser.press("Enter")  # as good as a click at a desk
@@ -250,7 +250,10 @@ class Page(unittest.TestCase):
                 self.assertLess(len(said), 20)
                 self.say(browser, said[-1])
                 self.assertIsNone(self.last(browser, ".error"))
-                forgotten += "context full, oldest exchanges forgotten: " in (self.last(browser, ".note") or "")
+                forgotten += "oldest exchanges forgotten: " in (self.last(browser, ".note") or "")
+            # Of what it is told the page knows how much there is room for: nothing was refused.
+            self.assertNotIn('attune_requests_total{endpoint="/v1/chat/completions",status="400"}', server.metrics())
+            self.assertRegex(self.last(browser, ".note"), r", context \d\d% full, oldest exchanges forgotten: \d$")
             # All of it is still there to be read and exported; only the model knows less.
             messages = self.exported(browser)[0]["messages"]
             self.assertEqual([message["content"] for message in messages[::2]], said)

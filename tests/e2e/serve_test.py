@@ -72,6 +72,7 @@ class Client(Case):
     def test_models(self):
         self.assertEqual([model.id for model in self.client.models.list()], ["long", "pete", "two"])
         self.assertEqual(self.client.models.retrieve("pete").id, "pete")
+        self.assertEqual({model.max_model_len for model in self.client.models.list()}, {2000})
         with self.assertRaises(openai.NotFoundError):
             self.client.models.retrieve("paul")
 
