@@ -3,7 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/byte_size.h"
 #include "base/error.h"
@@ -56,6 +60,32 @@ void print_report(const MergeArguments& options, const MergeReport& report) {
              format_bytes(static_cast<double>(report.bytes)), report.shards, report.shards == 1 ? "" : "s");
 }
 
+// A bar for each piece of the work.
+class Display {
+ public:
+  void show(MergeWork work, std::uint64_t done, std::uint64_t total) {
+    static const std::map<MergeWork, std::pair<const char*, const char*>> kNames = {
+        {MergeWork::kAnswering, {"answering", "tokens"}},
+        {MergeWork::kWriting, {"merging", "MB"}},
+        {MergeWork::kComparing, {"comparing", "tokens"}},
+        {MergeWork::kQuantizing, {"quantizing", "MB"}}};
+    const auto& [title, unit] = kNames.at(work);
+    const std::uint64_t scale = unit == std::string_view("MB") ? 1'000'000 : 1;
+    if (work != work_ || !bar_) {
+      end();
+      bar_.emplace(title, unit, total / scale, done / scale);
+      work_ = work;
+    }
+    bar_->update(done / scale);
+    if (done == total) end();
+  }
+  void end() { bar_.reset(); }
+
+ private:
+  MergeWork work_{};
+  std::optional<Progress> bar_;
+};
+
 void run_merge(MergeArguments& options) {
   if (!options.data.empty()) options.merge.data = options.data;
   const auto shard_bytes = parse_byte_size(options.shard_size);
@@ -68,13 +98,10 @@ void run_merge(MergeArguments& options) {
   options.merge.adapter = resolve_model(options.merge.adapter.string());
   options.merge.run = run_of(options.merge.adapter);
   watch_interrupts();
-  std::optional<Progress> bar;
-  const MergeReport report = merge_adapter(options.merge, [&](std::uint64_t done, std::uint64_t all) {
-    constexpr std::uint64_t kMegabyte = 1'000'000;
-    if (!bar) bar.emplace("merging", "MB", all / kMegabyte);
-    bar->update(done / kMegabyte, done == all ? "now comparing" : "");
-    if (done == all) bar->finish();
-  });
+  Display display;
+  const MergeReport report = merge_adapter(
+      options.merge, [&](MergeWork work, std::uint64_t done, std::uint64_t total) { display.show(work, done, total); });
+  display.end();
   print_report(options, report);
 }
 

@@ -12,11 +12,23 @@
 namespace attune {
 namespace {
 
-constexpr std::size_t kRows = 16, kPrompts = 4, kMaxTokens = 384;
-constexpr std::int64_t kDrawnTokens = 48;
-constexpr const char* kQuestions[] = {"Hello! How are you today?",         "What did you do at the weekend?",
-                                      "Write one sentence about the sea.", "Can you help me with something?",
-                                      "What is two plus three?",           "Tell me a short story."};
+// What is done is bounded in tokens (of the rows, whatever is their length) and in how often the weights are read: once for
+// every token of the answers, which are therefore many and short.
+constexpr std::size_t kRows = 16, kPrompts = 8, kMostRowTokens = 384, kMostTokens = 3072;
+// An answer has so many tokens that choices are compared in 128 places, or in more where there are many prompts.
+constexpr std::int64_t kPlaces = 128, kFewestAnswerTokens = 24, kMostAnswerTokens = 32;
+constexpr const char* kQuestions[] = {"Hello! How are you today?",
+                                      "What did you do at the weekend?",
+                                      "Write one sentence about the sea.",
+                                      "Can you help me with something?",
+                                      "What is two plus three?",
+                                      "Tell me a short story.",
+                                      "Where do you live?",
+                                      "Why is the sky blue?",
+                                      "What should I cook tonight?",
+                                      "Name three animals.",
+                                      "I am tired. What about you?",
+                                      "Explain how a clock works."};
 
 struct Reader {
   const Tokenizer& tokenizer;
@@ -30,32 +42,37 @@ struct Reader {
   }
 };
 
-// The first rows that fit; longer ones are cut.
-void add_rows(ComparisonData& data, const std::vector<Conversation>& conversations, const Reader& reader) {
+// The first rows, longer ones cut, and of what stands before their answers the shortest: prompts for answers.
+std::vector<std::vector<TokenId>> add_rows(ComparisonData& data, const std::vector<Conversation>& conversations,
+                                           const Reader& reader) {
+  std::vector<std::vector<TokenId>> prompts;
   for (const Conversation& conversation : conversations) {
-    if (data.rows.size() == kRows) break;
     EncodedConversation row = encode_conversation(conversation, *reader.chat_template, reader.tokenizer);
-    row.tokens.resize(std::min(row.tokens.size(), kMaxTokens));
+    row.tokens.resize(std::min(row.tokens.size(), kMostRowTokens));
     row.mask.resize(row.tokens.size());
     if (std::find(row.mask.begin() + 1, row.mask.end(), 1) == row.mask.end()) continue;
+    if (data.rows.size() == kRows || static_cast<std::size_t>(data.tokens()) + row.tokens.size() > kMostTokens) break;
+    data.rows.push_back({std::move(row), true, false});
     const auto answer = std::find_if(conversation.messages.begin(), conversation.messages.end(),
                                      [](const Message& message) { return message.role == "assistant"; });
-    if (data.prompts.size() < kPrompts && answer != conversation.messages.begin()) {
-      std::vector<TokenId> prompt = reader.prompt({conversation.messages.begin(), answer});
-      if (prompt.size() <= kMaxTokens) data.prompts.push_back(std::move(prompt));
-    }
-    data.rows.push_back(std::move(row));
+    if (answer == conversation.messages.begin()) continue;
+    std::vector<TokenId> prompt = reader.prompt({conversation.messages.begin(), answer});
+    if (prompt.size() <= kMostRowTokens) prompts.push_back(std::move(prompt));
   }
+  std::ranges::stable_sort(prompts, {}, &std::vector<TokenId>::size);
+  prompts.resize(std::min(prompts.size(), kPrompts));
+  return prompts;
 }
 
-// Questions, each with the answer that the adapter gives: what it says is what must stay.
-void add_questions(ComparisonData& data, const Reader& reader, const Model& model) {
+std::int64_t answer_tokens(std::size_t prompts) {
+  const auto count = std::max<std::int64_t>(1, static_cast<std::int64_t>(prompts));
+  return std::clamp((kPlaces + count - 1) / count, kFewestAnswerTokens, kMostAnswerTokens);
+}
+
+std::vector<std::vector<TokenId>> question_prompts(const Reader& reader) {
   std::vector<std::vector<TokenId>> prompts;
   for (const char* const question : kQuestions) prompts.push_back(reader.prompt({{"user", question}}));
-  data.rows = greedy_answers(model, prompts, data.stops, kDrawnTokens);
-  prompts.resize(std::min(prompts.size(), kPrompts));
-  data.prompts = std::move(prompts);
-  data.origin = fmt::format("{} built-in questions", data.rows.size());
+  return prompts;
 }
 
 // The conversations that a run held out, as it split them.
@@ -77,38 +94,47 @@ HeldOut held_out_of(const fs::path& run) {
 }  // namespace
 
 ComparisonData load_comparison_data(const fs::path& model_folder, const std::optional<fs::path>& run,
-                                    const std::optional<fs::path>& path, const Model& model) {
+                                    const std::optional<fs::path>& path, const Model& model,
+                                    const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
   const auto tokenizer = load_tokenizer(model_folder);
   check_vocabulary(model.config, tokenizer->vocab_size(), model_folder);
   const std::optional<ChatTemplate> chat_template = find_chat_template(model_folder);
   const Reader reader{*tokenizer, chat_template};
-  ComparisonData data;
+  std::vector<TokenId> stops;
   if (chat_template) {
-    data.stops = stop_tokens(*chat_template, *tokenizer);
+    stops = stop_tokens(*chat_template, *tokenizer);
   } else if (tokenizer->eos) {
-    data.stops = {*tokenizer->eos};
+    stops = {*tokenizer->eos};
   }
+  ComparisonData data;
+  // What it says is what must stay; where there are no rows, its answers are scored as well.
+  const auto add_answers = [&](const std::vector<std::vector<TokenId>>& prompts, bool scored) {
+    for (EncodedConversation& answer : greedy_answers(model, prompts, stops, answer_tokens(prompts.size()), progress)) {
+      data.rows.push_back({std::move(answer), scored, true});
+    }
+    return std::move(data);
+  };
   if (path) {
     if (!chat_template) throw UserError("[--data] the model has no chat template, so conversations cannot be scored");
     const Dataset dataset = read_dataset(*path);
-    add_rows(data, dataset.valid.empty() ? dataset.train : dataset.valid, reader);
+    const auto prompts = add_rows(data, dataset.valid.empty() ? dataset.train : dataset.valid, reader);
     if (data.rows.empty()) throw UserError("[{}] has no answer to compare on", path->string());
     data.origin = fmt::format("{} rows of {}", data.rows.size(), path->string());
-    return data;
+    return add_answers(prompts, false);
   }
   std::string missing;
   if (chat_template && run) {
-    HeldOut held = held_out_of(*run);
-    add_rows(data, held.conversations, reader);
-    missing = held.missing.empty() && data.rows.empty() ? "they hold no answer" : held.missing;
+    const HeldOut held = held_out_of(*run);
+    const auto prompts = add_rows(data, held.conversations, reader);
+    if (!data.rows.empty()) {
+      data.origin = fmt::format("{} held-out rows of {}", data.rows.size(), run->filename().string());
+      return add_answers(prompts, false);
+    }
+    missing = held.missing.empty() ? "they hold no answer" : held.missing;
   }
-  if (!data.rows.empty()) {
-    data.origin = fmt::format("{} held-out rows of {}", data.rows.size(), run->filename().string());
-    return data;
-  }
-  add_questions(data, reader, model);
+  data.origin = fmt::format("{} built-in questions", std::size(kQuestions));
   if (!missing.empty()) data.origin += fmt::format(", no held-out rows of {}: {}", run->filename().string(), missing);
-  return data;
+  return add_answers(question_prompts(reader), true);
 }
 
 }  // namespace attune

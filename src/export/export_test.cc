@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <numeric>
 #include <set>
 
 #include "base/error.h"
+#include "export/comparison_data.h"
 #include "export/gguf_lora.h"
 #include "export/merge.h"
 #include "export/merged_weights.h"
@@ -135,6 +138,7 @@ TEST_F(ExportTest, MergedFoldersGiveTheLogitsOfPeft) {
                                               .shard_bytes = 100'000});
     EXPECT_GT(report.shards, 1);
     EXPECT_LT(report.merged.divergence, 1e-6);
+    EXPECT_EQ(report.merged.answers, 12);
     EXPECT_EQ(report.merged.equal_answers, report.merged.answers);
     EXPECT_TRUE(fs::exists(merged / "tokenizer_config.json"));
     const SafetensorsFile golden(kGolden / name / "golden.safetensors");
@@ -142,6 +146,47 @@ TEST_F(ExportTest, MergedFoldersGiveTheLogitsOfPeft) {
         logits_of(load_model(merged, Quantization::kNone), values<std::int64_t>(golden, "input_ids"), 48);
     EXPECT_LT(largest_relative_difference(logits, values<float>(golden, "logits_adapter")), 2e-5);
   }
+}
+
+TEST_F(ExportTest, AComparisonIsBoundedInTokens) {
+  std::string rows, long_answer;
+  for (int i = 0; i < 500; ++i) long_answer += "The sea was calm. ";
+  for (int i = 0; i < 20; ++i) {
+    const std::string question = "How was the sea" + std::string(static_cast<std::size_t>(i), '?');
+    rows += to_json_line(Conversation{{{"user", question}, {"assistant", long_answer}}}) + "\n";
+  }
+  write_file_atomic(folder_ / "rows.jsonl", rows);
+  std::vector<std::uint64_t> told;
+  const ComparisonData data =
+      load_comparison_data(kTiny, std::nullopt, folder_ / "rows.jsonl", load_model(kTiny, Quantization::kNone),
+                           [&](std::uint64_t done, std::uint64_t all) {
+                             EXPECT_EQ(all, 8u * 24);
+                             told.push_back(done);
+                           });
+  EXPECT_EQ(told.front(), 0u);
+  EXPECT_EQ(told.back(), 8u * 24);
+  EXPECT_TRUE(std::ranges::is_sorted(told));
+  const auto scored = std::ranges::count_if(data.rows, &ComparedRow::scored);
+  EXPECT_EQ(scored, 8);  // of 384 tokens
+  EXPECT_EQ(std::ranges::count_if(data.rows, &ComparedRow::chosen), 8);
+  EXPECT_LE(data.tokens(), 3072 + 8 * (64 + 24));
+}
+
+TEST_F(ExportTest, AMergeTellsHowFarItIs) {
+  std::vector<MergeWork> works;
+  std::map<MergeWork, std::pair<std::uint64_t, std::uint64_t>> last;
+  merge_adapter({.model = golden_model("llama2"),
+                 .adapter = kGolden / "llama2/adapter",
+                 .run = std::nullopt,
+                 .data = std::nullopt,
+                 .output = folder_ / "merged"},
+                [&](MergeWork work, std::uint64_t done, std::uint64_t all) {
+                  if (works.empty() || works.back() != work) works.push_back(work);
+                  EXPECT_GE(done, last[work].first);
+                  last[work] = {done, all};
+                });
+  EXPECT_EQ(works, (std::vector{MergeWork::kAnswering, MergeWork::kWriting, MergeWork::kComparing}));
+  for (const auto& [work, end] : last) EXPECT_EQ(end.first, end.second);
 }
 
 TEST_F(ExportTest, AMergeThatSixteenBitsDoNotHoldWritesNothing) {
@@ -181,7 +226,7 @@ TEST_F(ExportTest, AMergeThatSixteenBitsDoNotHoldWritesNothing) {
                    .output = folder_ / "m"});
   });
   EXPECT_TRUE(
-      message.starts_with("[merge] nothing was written: adapter and merged model differ on 6 built-in questions"))
+      message.starts_with("[merge] nothing was written: adapter and merged model differ on 12 built-in questions"))
       << message;
   EXPECT_FALSE(fs::exists(folder_ / "m"));
 }

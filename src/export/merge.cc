@@ -27,6 +27,8 @@ constexpr const char* kCompanions[] = {"config.json",
                                        "NOTICE"};
 constexpr double kMaxDivergence = 0.01;  // of merging itself: rounding to 16 bits gives a hundredth of it
 
+using WorkProgress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+
 WeightFormat format_of(DType dtype) {
   return dtype == DType::kF32 ? WeightFormat::kF32 : dtype == DType::kBF16 ? WeightFormat::kBF16 : WeightFormat::kF16;
 }
@@ -48,7 +50,7 @@ std::vector<std::vector<const CheckpointTensor*>> split(const MergedWeights& wei
 }
 
 void write_weights(MergeReport& report, const fs::path& folder, const MergedWeights& weights,
-                   const MergeOptions& options, const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+                   const MergeOptions& options, const WorkProgress& progress) {
   std::uint64_t done = 0;
   for (const CheckpointTensor& entry : weights.tensors()) report.bytes += entry.stored->bytes.size();
   const auto shards = split(weights, options.shard_bytes);
@@ -65,7 +67,7 @@ void write_weights(MergeReport& report, const fs::path& folder, const MergedWeig
                            const auto counted = [&](std::span<const std::byte> piece) {
                              sink(piece);
                              done += piece.size();
-                             if (progress) progress(done, report.bytes);
+                             progress(done, report.bytes);
                            };
                            write_rows(counted, weights, *entry, format_of(dtype), options.model.string());
                          }});
@@ -82,8 +84,8 @@ void copy_companions(const fs::path& folder, const fs::path& model) {
 }
 
 // With its weights left on disk: two models are held at a time, and neither needs to fit.
-Model load_streamed(const fs::path& folder, Quantization quantization) {
-  return load_model(folder, quantization, {}, {true, load_model_config(folder).layers});
+Model load_streamed(const fs::path& folder, Quantization quantization, const WorkProgress& progress = {}) {
+  return load_model(folder, quantization, progress, {true, load_model_config(folder).layers});
 }
 
 // The base with the adapter beside its weights.
@@ -91,8 +93,9 @@ struct Unmerged {
   Model model;
   Adapter adapter;
 
-  Unmerged(const MergeOptions& options, Quantization quantization)
-      : model(load_streamed(options.model, quantization)), adapter(Adapter::load(model, options.adapter, false)) {}
+  Unmerged(const MergeOptions& options, Quantization quantization, const WorkProgress& progress = {})
+      : model(load_streamed(options.model, quantization, progress)),
+        adapter(Adapter::load(model, options.adapter, false)) {}
 };
 
 // How the base was held while the adapter was trained.
@@ -132,23 +135,41 @@ void require_agreement(const MergeReport& report, const MergeOptions& options) {
 
 }  // namespace
 
-MergeReport merge_adapter(const MergeOptions& options,
-                          const std::function<void(std::uint64_t, std::uint64_t)>& progress) {
+MergeReport merge_adapter(const MergeOptions& options, const MergeProgress& progress) {
+  const auto counting = [&](MergeWork work) -> WorkProgress {
+    return [&progress, work](std::uint64_t done, std::uint64_t total) {
+      if (progress) progress(work, done, total);
+    };
+  };
   AtomicFolder folder(options.output);
   MergeReport report;
   const Quantization quantization = trained_quantization(options.run);
   ComparisonData data;
   {
     const MergedWeights weights(options.model, options.adapter);
-    data = load_comparison_data(options.model, options.run, options.data, Unmerged(options, Quantization::kNone).model);
-    write_weights(report, folder.temporary(), weights, options, progress);
+    data = load_comparison_data(options.model, options.run, options.data, Unmerged(options, Quantization::kNone).model,
+                                counting(MergeWork::kAnswering));
+    write_weights(report, folder.temporary(), weights, options, counting(MergeWork::kWriting));
   }
   copy_companions(folder.temporary(), options.model);
   report.origin = data.origin;
-  const Model merged = load_streamed(folder.temporary(), Quantization::kNone);
-  report.merged = compare_models(Unmerged(options, Quantization::kNone).model, merged, data);
-  if (quantization != Quantization::kNone) {
-    report.trained = compare_models(Unmerged(options, quantization).model, merged, data);
+  const bool quantized = quantization != Quantization::kNone;
+  const std::int64_t tokens = data.tokens(), models = quantized ? 3 : 2;
+  const auto read = [&](const Model& model, std::int64_t before) {
+    return read_rows(model, data, [&](std::int64_t done) {
+      counting(MergeWork::kComparing)(static_cast<std::uint64_t>(before * tokens + done),
+                                      static_cast<std::uint64_t>(models * tokens));
+    });
+  };
+  const Model model = load_streamed(folder.temporary(), Quantization::kNone);
+  const RowStates merged = read(model, 0);
+  {
+    const Unmerged unmerged(options, Quantization::kNone);
+    report.merged = compare_models(read(unmerged.model, 1), merged, data);
+  }
+  if (quantized) {
+    const Unmerged unmerged(options, quantization, counting(MergeWork::kQuantizing));
+    report.trained = compare_models(read(unmerged.model, 2), merged, data);
     report.trained_on = quantization == Quantization::kNF4 ? "nf4" : "int8";
   }
   require_agreement(report, options);

@@ -29,11 +29,19 @@ struct MergeReport {
   std::string trained_on;  // "nf4"
 };
 
+// What it does, one after the other, and what is counted of it.
+enum class MergeWork {
+  kAnswering,   // tokens of the adapter's answers to compare on
+  kWriting,     // bytes of weights
+  kComparing,   // tokens that models have read
+  kQuantizing,  // bytes of the base, to be held as the adapter was trained on it
+};
+using MergeProgress = std::function<void(MergeWork work, std::uint64_t done, std::uint64_t total)>;
+
 // The weights are streamed, while writing and while comparing: in memory are the adapter, a block, the heads and the
-// activations of a few hundred tokens, below 2 GB for 7B. Throws as MergedWeights; UserError
-// when adapter and merged model differ beyond the tolerance, with the numbers and the reason. Nothing is left behind
-// then. `progress` may be empty; called with (bytes written, in all).
-MergeReport merge_adapter(const MergeOptions& options,
-                          const std::function<void(std::uint64_t, std::uint64_t)>& progress = {});
+// activations of about a thousand tokens, below 2 GB for 7B. To compare, all weights are read about 30 times from where
+// they lie, and once more for each thousand tokens. Throws as MergedWeights; UserError when adapter and merged model
+// differ beyond the tolerance, with the numbers and the reason. Nothing is left behind then. `progress` may be empty.
+MergeReport merge_adapter(const MergeOptions& options, const MergeProgress& progress = {});
 
 }  // namespace attune

@@ -86,12 +86,12 @@ class Export(unittest.TestCase):
             report = json.loads(toy.attune(PROGRAM, *merge, "nf4/adapter", "-o", "held-2")[0])
         finally:
             os.rename("moved.jsonl", "talk.jsonl")
-        self.assertEqual(report["compared_on"], "6 built-in questions, no held-out rows of nf4: its data talk.jsonl is not there")
+        self.assertEqual(report["compared_on"], "12 built-in questions, no held-out rows of nf4: its data talk.jsonl is not there")
         Path("all.yaml").write_text(RECIPE.format(model="base/model", output="all", quantization="none")
                                     + "eval: {eval_share: 0}\n")
         toy.attune(PROGRAM, "train", "all.yaml")
         report = json.loads(toy.attune(PROGRAM, *merge, "all/adapter", "-o", "held-3")[0])
-        self.assertEqual(report["compared_on"], "6 built-in questions, no held-out rows of all: it held none out")
+        self.assertEqual(report["compared_on"], "12 built-in questions, no held-out rows of all: it held none out")
 
     def test_merge_refusals(self):
         for message, *arguments in (
