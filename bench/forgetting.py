@@ -4,7 +4,7 @@ base, with both and with neither; style gained beside what was forgotten, as the
 
   bench/forgetting.py PROGRAM [--folder build/forgetting] [--epochs 3]
 
-The replayed conversations are the base's own answers to plain questions. Needs Python alone; a few minutes.
+The replayed conversations are the base's own answers to the plain questions that come with it. Needs Python alone; a few minutes.
 """
 import argparse
 import json
@@ -13,12 +13,6 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TOPICS = ("the sea", "a garden", "an old house", "the moon", "a long journey", "a river", "winter", "a horse", "your brother",
-          "the market", "a letter", "the king", "a storm", "a school", "the forest", "a dog", "the city", "an island",
-          "a doctor", "bread", "a song", "the road", "a king's daughter", "a fire", "the church", "a bird", "the war",
-          "a clock", "the evening", "a stranger", "the mountain", "a ship")
-QUESTIONS = ("What do you know about {}?", "Tell me something about {}.", "Have you ever thought of {}?",
-             "I dreamt of {} last night.")
 RECIPE = {  # as attune demo trains, for fewer epochs
     "lora": {"r": 16, "lora_alpha": 32},
     "train": {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 1, "max_length": 512, "learning_rate": 2e-3},
@@ -38,20 +32,6 @@ SETTINGS = (  # name, keys of train:, keys of eval:
 
 def attune(program, *arguments):
     return subprocess.run([program, *map(str, arguments)], check=True, capture_output=True, text=True).stdout
-
-
-def replayed(program, path):
-    """The base's own answers, as conversations."""
-    rows = []
-    for number, topic in enumerate(TOPICS):
-        for question in QUESTIONS:
-            prompt = question.format(topic)
-            answer = json.loads(attune(program, "generate", ROOT / "assets/tiny", "--prompt", prompt, "--seed", number,
-                                       "--max-tokens", 64, "--json"))["text"].strip()
-            if answer:
-                rows.append({"messages": [{"role": "user", "content": prompt}, {"role": "assistant", "content": answer}]})
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return len(rows)
 
 
 def measured(program, folder, name, train, more, epochs):
@@ -80,8 +60,9 @@ def main():
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     attune(options.program, "import", ROOT / "assets/chat/whatsapp.txt", "--me", "Pete", "-o", folder / "data")
-    count = replayed(options.program, folder / "replay.jsonl")
-    print(f"{count} replayed conversations to choose from\n")
+    rows = json.loads(attune(options.program, "generate", ROOT / "assets/tiny", "--prompts", "general", "--seed", 1,
+                             "-o", folder / "replay.jsonl", "--json"))
+    print(f"{rows['answers']} replayed conversations to choose from\n")
     print("| setting | steps | held-out loss | style distance | general text | general answers | right by loss | KL to the base |")
     print("|---|---|---|---|---|---|---|---|")
     for number, (name, train, more) in enumerate(SETTINGS):

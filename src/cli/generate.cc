@@ -1,4 +1,4 @@
-// attune generate: one answer, or the continuation of a text.
+// attune generate: one answer, the continuation of a text, or the answers to a file of prompts.
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/json.h"
+#include "cli/answer_file.h"
 #include "cli/commands.h"
 #include "cli/speak.h"
 #include "generate/chat_model.h"
@@ -20,14 +21,11 @@ constexpr std::uint64_t kMaxPromptBytes = 1 << 26;
 
 struct GenerateArguments {
   SpeakOptions speak;
-  std::string prompt, prompt_file, system;
+  std::string prompt, prompt_file, prompts, system, output;
   bool has_prompt = false, raw = false, json = false;
 };
 
 std::string prompt_of(const GenerateArguments& options) {
-  if (options.has_prompt == !options.prompt_file.empty()) {
-    throw UserError("[generate] expected --prompt TEXT or --prompt-file FILE, one of them");
-  }
   if (options.has_prompt) return options.prompt;
   std::string text;
   if (options.prompt_file == "-") {
@@ -92,8 +90,27 @@ void answer_message(const GenerateArguments& options, Quantization quantization,
   speak(options, chat.model, *chat.tokenizer, encode_prompt(messages, chat.chat_template, *chat.tokenizer), chat.stops);
 }
 
+void check_choice(const GenerateArguments& options) {
+  if (options.has_prompt + !options.prompt_file.empty() + !options.prompts.empty() != 1) {
+    throw UserError("[generate] expected --prompt TEXT, --prompt-file FILE or --prompts FILE, one of them");
+  }
+  if (options.prompts.empty() != options.output.empty()) {
+    throw UserError("[generate] --prompts FILE and -o FILE belong together: the answers to many prompts go to a file");
+  }
+  if (options.raw && !options.prompts.empty()) {
+    throw UserError("[--raw] continues one text; leave it out with --prompts, which asks for answers");
+  }
+}
+
 void run_generate(GenerateArguments& options) {
   settle(options.speak);
+  check_choice(options);
+  if (!options.prompts.empty()) {
+    require_chat_template(options.speak.model, "continue a text with --raw");
+    watch_interrupts();
+    write_answers({options.prompts, options.system, options.output, options.json}, options.speak);
+    return;
+  }
   const std::string text = prompt_of(options);
   if (text.empty() && !options.raw) throw UserError("[--prompt] is empty; give the model something to answer");
   if (options.raw && !options.system.empty()) {
@@ -115,14 +132,20 @@ void run_generate(GenerateArguments& options) {
 
 void add_generate_command(CLI::App& app) {
   const auto options = std::make_shared<GenerateArguments>();
-  CLI::App* const command = app.add_subcommand("generate", "One answer to one prompt, on standard output");
+  CLI::App* const command = app.add_subcommand("generate", "One answer to one prompt, or to each of many");
   add_speak_options(*command, options->speak);
   const CLI::Option* const prompt = command->add_option("--prompt", options->prompt, "What to answer");
   command->add_option("--prompt-file", options->prompt_file, "The same from a file; - reads standard input");
+  command->add_option("--prompts", options->prompts,
+                      "A prompt a line, or `general`: 160 plain questions that come with the program. The answers that "
+                      "end within --max-tokens become conversations to train on, in the file of -o");
+  command->add_option("-o,--output", options->output, "File for the answers to --prompts (JSONL); must not exist");
   command->add_option("--system", options->system, "Instructions before the prompt");
   command->add_flag("--raw", options->raw, "Continue the text as it is, without the chat template");
   command->add_flag("--json", options->json, "Print text, tokens, reason of the end and times as JSON");
-  command->footer("Example: attune generate models/base --adapter runs/pete/adapter --prompt \"How was your day?\"");
+  command->footer(
+      "Examples: attune generate models/base --adapter runs/pete/adapter --prompt \"How was your day?\"\n"
+      "          attune generate models/base --prompts general --seed 1 -o general.jsonl   for train.replay_data");
   command->callback([options, prompt] {
     options->has_prompt = prompt->count() > 0;
     run_generate(*options);

@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "eval/answers.h"
 #include "eval/choices.h"
 #include "eval/measures.h"
+#include "generate/answers.h"
 #include "token/encode.h"
 
 namespace attune {
@@ -42,8 +42,9 @@ Outcome try_all(Subject& subject, const Voice& voice) {
   const ChoiceResults chosen = choose_by_loss(subject, voice, choices, "choices, " + voice.name);
   SamplerOptions greedy;
   greedy.temperature = 0;
-  const auto answers = answer_all(voice.model, *subject.tokenizer, subject.stops, prompts,
-                                  {greedy, request.max_tokens, request.act}, "checks, " + voice.name, request.watch);
+  const auto answers =
+      answer_all(voice.model, *subject.tokenizer, subject.stops, prompts, {greedy, request.max_tokens, request.act},
+                 request.watch.counting("checks, " + voice.name, prompts.size()));
   Outcome outcome;
   auto choice = chosen.right.begin();
   auto answer = answers.begin();

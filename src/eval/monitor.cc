@@ -2,10 +2,10 @@
 
 #include <algorithm>
 
-#include "eval/answers.h"
 #include "eval/measures.h"
 #include "eval/run_samples.h"
 #include "eval/style.h"
+#include "generate/answers.h"
 #include "generate/page_pool.h"
 #include "token/encode.h"
 
@@ -78,7 +78,7 @@ void add_style(Measures& measures, const MonitorOptions& options, const Finetune
   answers.at_once = std::clamp<std::int64_t>(static_cast<std::int64_t>(state.room / 2 / bytes), 1, answers.at_once);
   std::int64_t ended = 0;
   for (GivenAnswer& answer : answer_all(state.model, state.tokenizer, stop_tokens(state.chat_template, state.tokenizer),
-                                        prompts, answers, "answers", {})) {
+                                        prompts, answers, EvalWatch().counting("answers", prompts.size()))) {
     given.push_back(std::move(answer.text));
     ended += answer.ended ? 1 : 0;
   }

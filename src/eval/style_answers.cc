@@ -1,9 +1,9 @@
 // The manner of answers beside the person's own: what each voice says where the person said something.
 #include <algorithm>
 
-#include "eval/answers.h"
 #include "eval/measures.h"
 #include "eval/style.h"
+#include "generate/answers.h"
 #include "privacy/redactor.h"
 #include "token/encode.h"
 
@@ -114,8 +114,8 @@ StyleResults measure_style(Subject& subject) {
   std::vector<std::vector<GivenAnswer>> given;
   for (const Voice& voice : subject.voices) {
     given.push_back(answer_all(voice.model, *subject.tokenizer, subject.stops, prompts,
-                               {request.sampler, request.max_tokens, request.act}, "answers, " + voice.name,
-                               request.watch));
+                               {request.sampler, request.max_tokens, request.act},
+                               request.watch.counting("answers, " + voice.name, prompts.size())));
   }
 
   StyleResults results;

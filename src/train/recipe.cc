@@ -262,9 +262,11 @@ std::vector<Key> train_keys(TrainRecipe& t) {
       {"train.adam_epsilon", &t.adam_epsilon, "Added to the denominator, as in torch.", {0, 1, true}},
       {"train.max_grad_norm", &t.max_grad_norm, "Gradients are clipped to this norm; 0 does not clip.", {0, kMost}},
       {"train.replay_data", &t.replay_data,
-       "Conversations to mix in so that what they show is not forgotten: general ones, or the base's own answers "
-       "(`attune synth "
-       "--model`, `attune generate`). Files or folders, as in `data`; none is held out."},
+       "Conversations to mix in so that what they show is not forgotten: general ones, or the base's own answers, "
+       "which "
+       "`attune generate MODEL --prompts general -o general.jsonl` writes. Files or folders, as in `data`; none is "
+       "held "
+       "out."},
       {"train.replay_ratio",
        &t.replay_ratio,
        "Conversations of train.replay_data to one of the data, taken evenly from it.",

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import signal
@@ -156,6 +157,68 @@ class Generate(Cli):
         self.assertEqual(attune(*options, "prompt.txt")[0], wanted)
         self.assertEqual(attune(*options, "-", text="the sea is\n")[0], wanted)
 
+    def test_answers_to_many_prompts_are_data_to_train_on(self):
+        tiny = ROOT / "assets/tiny"
+        prompts = ["What do you know about the sea?", "Good morning!", "Tell me about a horse.", "Who are you?"]
+        Path("prompts.txt").write_text("\r\n".join(prompts[:2]) + "\n \n\n" + "\n".join(prompts[2:]))
+        asked = ("generate", tiny, "--prompts", "prompts.txt", "--system", "Be brief.", "--seed", 7, "--max-tokens", 48, "-o")
+        told = json.loads(attune(*asked, "rows.jsonl", "--json")[0])
+        rows = []
+        for number, prompt in enumerate(prompts):  # each as if it were asked alone
+            one = json.loads(attune("generate", tiny, "--prompt", prompt, "--system", "Be brief.", "--seed", 7 + number,
+                                    "--max-tokens", 48, "--json")[0])
+            if one["finish_reason"] == "stop" and one["text"].strip():
+                rows.append({"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": prompt},
+                                          {"role": "assistant", "content": one["text"].strip()}]})
+        self.assertGreater(len(rows), 0)
+        self.assertEqual(json_lines("rows.jsonl"), rows)
+        self.assertEqual((told["prompts"], told["answers"], told["cut"] + told["empty"], told["seed"]),
+                         (4, len(rows), 4 - len(rows), 7))
+        output = attune(*asked, "again.jsonl")[0]
+        self.assertIn(f"Wrote again.jsonl: {len(rows)} answers to 4 prompts", output)
+        self.assertEqual(Path("again.jsonl").read_bytes(), Path("rows.jsonl").read_bytes())
+        attune("train", "train.yaml", "--set", "output=mixed", "--set", "train.replay_data=rows.jsonl", "--set",
+               "train.replay_ratio=1")
+        mixed, alone = (json.loads(Path(run, "run.json").read_text()) for run in ("mixed", "run"))
+        self.assertEqual(mixed["conversations"]["replay"], len(rows))
+        self.assertNotEqual(mixed["data_sha256"], alone["data_sha256"])
+
+    def test_bundled_prompts_are_not_what_forgetting_is_measured_by(self):
+        def runs(text):
+            words = re.findall(r"\w+", text.lower())
+            return {tuple(words[i:i + 4]) for i in range(len(words) - 3)}
+
+        general = ROOT / "assets/general"
+        prompts = (general / "prompts.txt").read_text().splitlines()
+        self.assertEqual(len(set(prompts)), 160)
+        measured = runs((general / "text.txt").read_text()).union(
+            *(runs(question["prompt"]) for question in json_lines(general / "questions.jsonl")))
+        self.assertEqual([prompt for prompt in prompts if runs(prompt) & measured], [])
+
+    def test_mistakes_with_many_prompts(self):
+        model = "base/model"
+        Path("ask.txt").write_text("the sea\n" + "gold " * 200 + "\n")
+        Path("nothing.txt").write_text("\n \n")
+        many = ("generate", model, "--max-tokens", 12, "--prompts")
+        refused = self.refused
+        refused("[generate] expected --prompt TEXT, --prompt-file FILE or --prompts FILE, one of them",
+                *many, "ask.txt", "--prompt", "x", "-o", "out.jsonl")
+        refused("[generate] --prompts FILE and -o FILE belong together: the answers to many prompts go to a file", *many, "ask.txt")
+        refused("[generate] --prompts FILE and -o FILE belong together: the answers to many prompts go to a file",
+                "generate", model, "--prompt", "x", "-o", "out.jsonl")
+        refused("[--raw] continues one text; leave it out with --prompts, which asks for answers",
+                *many, "ask.txt", "-o", "out.jsonl", "--raw")
+        refused("[ask.txt] already exists; choose another name or remove it", *many, "ask.txt", "-o", "ask.txt")
+        refused("[nothing.txt] holds no prompt; write one a line", *many, "nothing.txt", "-o", "out.jsonl")
+        error = attune(*many, "ask.txt", "-o", "out.jsonl", status=2)[1]
+        self.assertRegex(error, r"\Aattune: \[ask.txt:2\] the prompt has \d+ tokens and the context 64, which must hold the "
+                                r"answer too; shorten it\n\Z")
+        Path("ask.txt").write_text("the sea\n")
+        error = attune("generate", model, "--max-tokens", 1, "--prompts", "ask.txt", "-o", "out.jsonl", status=2)[1].splitlines()[-1]
+        self.assertEqual(error, "attune: [--max-tokens] none of 1 answers came to an end within 1 tokens; give more, or "
+                                "another model")
+        self.assertEqual([path.name for path in Path(".").iterdir() if "out.jsonl" in path.name], [])
+
     def test_adapter_and_quantization_change_the_answer(self):
         prompts = [" ".join(toy.WORDS[i:i + 3]) for i in range(0, 15, 3)]
         bare = [self.generate("--temperature", 0, prompt=p) for p in prompts]
@@ -169,7 +232,7 @@ class Generate(Cli):
         refused = self.refused
         refused("[nowhere] there is no such folder; expected a model as Hugging Face writes it",
                 "generate", "nowhere", "--prompt", "x")
-        refused("[generate] expected --prompt TEXT or --prompt-file FILE, one of them", "generate", model)
+        refused("[generate] expected --prompt TEXT, --prompt-file FILE or --prompts FILE, one of them", "generate", model)
         refused("[--prompt] is empty; give the model something to answer", "generate", model, "--prompt", "")
         refused("[temperature] expected 0 or more, got -1", "generate", model, "--prompt", "x", "--temperature", -1)
         refused("[--max-tokens] expected 1 or more, got 0", "generate", model, "--prompt", "x", "--max-tokens", 0)

@@ -1,4 +1,4 @@
-#include "eval/answers.h"
+#include "generate/answers.h"
 
 #include <algorithm>
 
@@ -33,12 +33,13 @@ class Collector : public AnswerSink {
 
 std::vector<GivenAnswer> answer_all(const Model& model, const Tokenizer& tokenizer, const std::vector<TokenId>& stops,
                                     std::span<const std::vector<TokenId>> prompts, const AnswerOptions& options,
-                                    std::string_view what, const EvalWatch& watch) {
+                                    const std::function<void(std::int64_t finished)>& on_pass) {
   std::vector<GivenAnswer> answers(prompts.size());
   if (prompts.empty()) return answers;
   const auto longest = std::ranges::max(prompts, {}, [](const auto& prompt) { return prompt.size(); });
   EngineOptions engine_options;
   engine_options.context = std::ssize(longest) + options.max_tokens;
+  if (options.context > 0) engine_options.context = std::min(engine_options.context, options.context);
   engine_options.sequences = std::min(options.at_once, std::ssize(prompts));
   engine_options.act = options.act;
   Engine engine(model, {lora_table_of(model)}, engine_options);
@@ -55,10 +56,10 @@ std::vector<GivenAnswer> answer_all(const Model& model, const Tokenizer& tokeniz
     engine.add(std::move(request), std::make_shared<Collector>(answers[i], finished, tokenizer));
   }
   while (!engine.idle()) {
-    watch.step(what, finished, std::ssize(prompts));
+    on_pass(finished);
     engine.step();
   }
-  watch.step(what, finished, std::ssize(prompts));
+  on_pass(finished);
   return answers;
 }
 
