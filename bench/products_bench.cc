@@ -7,6 +7,7 @@
 #include "ops/linear.h"
 #include "ops/lora.h"
 #include "ops/matvec.h"
+#include "ops/rows_linear.h"
 #include "quant/nf4.h"
 #include "table.h"
 
@@ -35,6 +36,8 @@ struct LayerShape {
 };
 constexpr LayerShape kLayers[] = {{"0.5b.q", 896, 896},     {"0.5b.k", 896, 128},    {"0.5b.gate", 896, 4864},
                                   {"0.5b.down", 4864, 896}, {"1b.gate", 2048, 8192}, {"7b.down", 14336, 4096}};
+constexpr LayerShape kAnswerLayers[] = {{"250m.q", 1024, 1024}, {"250m.gate", 1024, 2816}, {"250m.down", 2816, 1024}};
+constexpr LayerShape kHead = {"250m.head", 1024, 32000};
 
 // A product with `tokens` rows, forward or backward, in f32 or 8-bit integers.
 void register_linear(const LayerShape& layer, std::int64_t tokens, bool backward, bool int8) {
@@ -64,6 +67,32 @@ void register_one_token(WeightFormat format) {
                                  report_bytes(state, static_cast<double>(weight.matrix.bytes()));
                                })
       ->UseRealTime();
+}
+
+// What `attune serve` multiplies: a token of each of many answers.
+void register_answers(const LayerShape& layer, std::int64_t answers, WeightFormat format) {
+  const std::string name = fmt::format("answers/{}/{}/{}", name_of(format), layer.name, answers);
+  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
+    Quantized weight(format, layer.outputs, layer.inputs);
+    Buffer x(DType::kF32, {answers, layer.inputs}), y(DType::kF32, {answers, layer.outputs});
+    for (auto _ : state) rows_linear(y.view(), x.view(), weight.matrix, {}, {}, answers, {});
+    report_flops(state, 2.0 * static_cast<double>(answers * layer.inputs * layer.outputs));
+  })->UseRealTime();
+}
+
+// An adapter's pair for the answers that use it.
+void register_adapted(std::int64_t answers) {
+  constexpr std::int64_t kInputs = 1024, kOutputs = 1024, kRank = 16;
+  benchmark::RegisterBenchmark(fmt::format("answers/lora_r16/{}", answers).c_str(), [=](benchmark::State& state) {
+    Buffer x(DType::kF32, {answers, kInputs}), hidden(DType::kF32, {answers, kRank}),
+        y(DType::kF32, {answers, kOutputs});
+    Buffer a(DType::kF32, {kRank, kInputs}), b(DType::kF32, {kOutputs, kRank});
+    for (auto _ : state) {
+      rows_matmul_bt(hidden.view(), x.view(), a.view());
+      rows_matmul_bt(y.view(), hidden.view(), b.view(), 0.01f, GradientMode::kAccumulate);
+    }
+    report_flops(state, 2.0 * static_cast<double>(answers * kRank * (kInputs + kOutputs)));
+  })->UseRealTime();
 }
 
 void register_lora() {
@@ -118,6 +147,13 @@ int main(int argc, char** argv) {
   for (const bool backward : {false, true}) register_linear(kLayers[2], 512, backward, false);
   for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8, WeightFormat::kBF16})
     register_one_token(format);
+  for (const std::int64_t answers : {4, 8, 59}) {
+    for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8}) {
+      for (const LayerShape& layer : kAnswerLayers) register_answers(layer, answers, format);
+    }
+    register_answers(kHead, answers, WeightFormat::kBF16);
+    register_adapted(answers);
+  }
   register_lora();
   for (const int threads : {1, 2}) register_thread_scaling(threads);
   return run_benchmarks(argc, argv);

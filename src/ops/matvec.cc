@@ -4,7 +4,6 @@
 #include "ops/matvec.h"
 
 #include <algorithm>
-#include <array>
 #include <span>
 #include <vector>
 
@@ -18,77 +17,14 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "ops/simd-inl.h"
+#include "ops/fixed_point-inl.h"
+#include "ops/matvec_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attune {
 
-#ifndef ATTUNE_OPS_MATVEC_VECTOR
-#define ATTUNE_OPS_MATVEC_VECTOR
-// A row of x as the kernels read it: f32, and in fixed point with a scale for each 64 (the last block padded with zeros).
-struct FixedVector {
-  float* values;
-  std::int16_t* fixed;
-  float* scales;
-  std::int64_t count;
-};
-#endif
-
 namespace HWY_NAMESPACE {
 namespace {
-
-constexpr float kLargestFixed = 16383.0f;  // 8 products of two such numbers stay below 2^31
-
-// NF4's values as such numbers, byte by byte: low[code] + 256 * high[code].
-struct FixedTable {
-  std::uint8_t low[16], high[16];
-};
-constexpr FixedTable fixed_table() {
-  FixedTable table{};
-  for (std::size_t i = 0; i < 16; ++i) {
-    const float value = kNf4Values[i] * kLargestFixed;
-    const auto fixed = static_cast<std::uint16_t>(static_cast<std::int16_t>(value + (value < 0 ? -0.5f : 0.5f)));
-    table.low[i] = static_cast<std::uint8_t>(fixed & 255), table.high[i] = static_cast<std::uint8_t>(fixed >> 8);
-  }
-  return table;
-}
-constexpr FixedTable kFixedNf4 = fixed_table();
-
-#if HWY_TARGET != HWY_SCALAR
-using Codes = hn::CappedTag<std::uint8_t, 32>;
-#endif
-
-// The elements of a block in the order of `fixed`: in order for int8; for NF4 as the byte lookups give the codes: high
-// nibbles of the lower halves of 16-byte groups, of the upper halves, then the low nibbles.
-std::array<std::uint8_t, kNf4Block> nf4_order() {
-  std::array<std::uint8_t, kNf4Block> order{};
-  for (std::int64_t i = 0; i < kNf4Block; ++i) {
-#if HWY_TARGET == HWY_SCALAR
-    const std::int64_t place = i;
-#else
-    const auto bytes = static_cast<std::int64_t>(hn::Lanes(Codes())), groups = bytes / 16;
-    const std::int64_t byte = i / 2, chunk = byte / bytes, group = byte % bytes / 16, in_group = byte % 16;
-    const std::int64_t vector = (i % 2) * 2 + in_group / 8;
-    const std::int64_t place = chunk * 2 * bytes + (vector * groups + group) * 8 + in_group % 8;
-#endif
-    order[static_cast<std::size_t>(place)] = static_cast<std::uint8_t>(i);
-  }
-  return order;
-}
-
-void prepare_vector(const FixedVector& x, bool nf4) {
-  static const std::array<std::uint8_t, kNf4Block> order = nf4_order();
-  alignas(64) std::int16_t fixed[kNf4Block];
-  for (std::int64_t begin = 0; begin < x.count; begin += kNf4Block) {
-    const std::int64_t count = std::min(kNf4Block, x.count - begin);
-    const float largest = largest_magnitude(x.values + begin, count);
-    std::fill(fixed + count, fixed + kNf4Block, std::int16_t{0});
-    round_codes(fixed, x.values + begin, largest > 0.0f ? kLargestFixed / largest : 0.0f, count);
-    for (std::size_t i = 0; i < kNf4Block; ++i)
-      x.fixed[begin + static_cast<std::int64_t>(i)] = fixed[nf4 ? order[i] : i];
-    x.scales[begin / kNf4Block] = largest / kLargestFixed;
-  }
-}
 
 #if HWY_TARGET != HWY_SCALAR
 // products[v] = row `row` of the weight, whose blocks have the given scales, times x[v].
@@ -96,44 +32,25 @@ template <int kVectors>
 HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
                         const float* HWY_RESTRICT scales) {
   constexpr std::int64_t kScales = 64;
-  const Codes d8;
-  const hn::Repartition<std::int16_t, Codes> d16;
-  const hn::Repartition<std::int32_t, Codes> d32;
-  const hn::Repartition<float, Codes> d;
-  const auto lanes8 = static_cast<std::int64_t>(hn::Lanes(d8)), lanes16 = lanes8 / 2;
-  const auto low_table = hn::LoadDup128(d8, kFixedNf4.low), high_table = hn::LoadDup128(d8, kFixedNf4.high);
-  const auto nibble = hn::Set(d8, 15);
+  const Fixed d16;
+  const FixedSums d32;
+  const FixedTotals d;
   const std::int64_t blocks = weight.columns / kNf4Block;
   const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + row * blocks * (kNf4Block / 2);
   float scales_of[kVectors][kScales];  // times those of each vector's blocks
-  hn::Vec<decltype(d)> even[kVectors], odd[kVectors];
+  hn::Vec<FixedTotals> even[kVectors], odd[kVectors];
   for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
   // Adds block b, the i-th of its group, to the totals.
-  const auto add_block = [&](std::int64_t b, std::int64_t i, hn::Vec<decltype(d)>* totals) HWY_ATTR {
-    hn::Vec<decltype(d32)> sums[kVectors], carries[kVectors];
+  const auto add_block = [&](std::int64_t b, std::int64_t i, hn::Vec<FixedTotals>* totals) HWY_ATTR {
+    hn::Vec<FixedSums> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
-    for (std::int64_t at = 0; at < kNf4Block / 2; at += lanes8) {
-      const std::int64_t place = b * kNf4Block + 2 * at;
-      const auto packed = hn::LoadU(d8, codes + b * (kNf4Block / 2) + at);
-      const auto high = hn::And(hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(d16, packed))), nibble);
-      const auto low = hn::And(packed, nibble);
-      const auto add = [&](auto indices, std::int64_t from) HWY_ATTR {
-        const auto l = hn::TableLookupBytes(low_table, indices), h = hn::TableLookupBytes(high_table, indices);
-        const auto lower = hn::BitCast(d16, hn::InterleaveLower(d8, l, h));
-        const auto upper = hn::BitCast(d16, hn::InterleaveUpper(d8, l, h));
-        for (int v = 0; v < kVectors; ++v) {
-          const std::int16_t* const factors = x[v].fixed + from;
-          sums[v] = hn::ReorderWidenMulAccumulate(d32, lower, hn::LoadU(d16, factors), sums[v], carries[v]);
-          sums[v] = hn::ReorderWidenMulAccumulate(d32, upper, hn::LoadU(d16, factors + lanes16), sums[v], carries[v]);
-        }
-      };
-      add(high, place);
-      add(low, place + 2 * lanes16);
-    }
+    for_nf4_values(codes + b * (kNf4Block / 2), [&](auto values, std::int64_t place) HWY_ATTR {
+      for (int v = 0; v < kVectors; ++v) {
+        add_products(values, hn::LoadU(d16, x[v].fixed + b * kNf4Block + place), place, sums[v], carries[v]);
+      }
+    });
     for (int v = 0; v < kVectors; ++v) {
-      auto sum = hn::ConvertTo(d, sums[v]);
-      if (lanes8 != 32) sum = hn::Add(sum, hn::ConvertTo(d, carries[v]));  // at 32 the multiply adds pairs itself
-      totals[v] = hn::MulAdd(sum, hn::Set(d, scales_of[v][i]), totals[v]);
+      totals[v] = hn::MulAdd(block_sum(sums[v], carries[v]), hn::Set(d, scales_of[v][i]), totals[v]);
     }
   };
   for (std::int64_t group = 0; group < blocks; group += kScales) {
@@ -155,27 +72,27 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
 
 template <int kVectors>
 HWY_INLINE void int8_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row) {
-  const hn::CappedTag<std::int16_t, 16> d16;
-  const hn::Rebind<std::int8_t, decltype(d16)> d8;
-  const hn::Repartition<std::int32_t, decltype(d16)> d32;
-  const hn::Repartition<float, decltype(d16)> d;
-  const auto lanes16 = static_cast<std::int64_t>(hn::Lanes(d16));
+  const Fixed d16;
+  const hn::Rebind<std::int8_t, Fixed> d8;
+  const FixedSums d32;
+  const FixedTotals d;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d16));
   const auto* const codes = static_cast<const std::int8_t*>(weight.data) + row * weight.columns;
-  hn::Vec<decltype(d)> totals[kVectors];
+  hn::Vec<FixedTotals> totals[kVectors];
   for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
   std::int64_t begin = 0;
   for (; begin + kNf4Block <= weight.columns; begin += kNf4Block) {
-    hn::Vec<decltype(d32)> sums[kVectors], carries[kVectors];
+    hn::Vec<FixedSums> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
-    for (std::int64_t i = begin; i < begin + kNf4Block; i += lanes16) {
-      const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes + i));
+    for (std::int64_t place = 0; place < kNf4Block; place += step) {
+      const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes + begin + place));
       for (int v = 0; v < kVectors; ++v) {
-        sums[v] = hn::ReorderWidenMulAccumulate(d32, wide, hn::LoadU(d16, x[v].fixed + i), sums[v], carries[v]);
+        add_products(wide, hn::LoadU(d16, x[v].fixed + begin + place), place, sums[v], carries[v]);
       }
     }
     for (int v = 0; v < kVectors; ++v) {
       const auto scale = hn::Set(d, x[v].scales[begin / kNf4Block]);
-      totals[v] = hn::MulAdd(hn::ConvertTo(d, hn::Add(sums[v], carries[v])), scale, totals[v]);
+      totals[v] = hn::MulAdd(block_sum(sums[v], carries[v]), scale, totals[v]);
     }
   }
   for (int v = 0; v < kVectors; ++v) {
@@ -256,22 +173,37 @@ void row_products(float* products, const FixedVector* x, const WeightMatrix& wei
   dense(prepared);
 }
 
+void store_product(const TensorView& y, std::int64_t at, float product, bool accumulate) {
+  if (y.dtype == DType::kF32) {
+    float& to = y.as<float>()[at];
+    to = accumulate ? to + product : product;
+  } else {
+    bf16& to = y.as<bf16>()[at];
+    to = to_bf16(accumulate ? to_float(to) + product : product);
+  }
+}
+
 template <int kVectors>
 void store_products(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
                     bool accumulate, std::int64_t row, const float* prepared) {
   float products[kVectors] = {};
   row_products<kVectors>(products, x, weight, row, prepared);
-  for (int v = 0; v < kVectors; ++v) {
-    const std::int64_t at = (first + v) * weight.rows + row;
-    if (y.dtype == DType::kF32) {
-      float& to = y.as<float>()[at];
-      to = accumulate ? to + products[v] : products[v];
-    } else {
-      bf16& to = y.as<bf16>()[at];
-      to = to_bf16(accumulate ? to_float(to) + products[v] : products[v]);
-    }
+  for (int v = 0; v < kVectors; ++v) store_product(y, (first + v) * weight.rows + row, products[v], accumulate);
+}
+
+#if HWY_TARGET != HWY_SCALAR
+// Outputs [begin, end) of many vectors.
+void multiply_tiles(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
+                    std::int64_t begin, std::int64_t end) {
+  WeightTile tile;
+  for (std::int64_t row = begin; row < end; row += kTileRows) {
+    tile_products(tile, x, weight, row, std::min(kTileRows, end - row),
+                  [&](std::int64_t v, std::int64_t r, float product) {
+                    store_product(y, v * weight.rows + row + r, product, accumulate);
+                  });
   }
 }
+#endif
 
 // Outputs [begin, end) of all vectors: four share a row of the weight in registers, the rest find it in L1. What a row
 // needs is prepared for several rows at a time, so that no load waits for the stores before it.
@@ -280,6 +212,12 @@ void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const
   constexpr std::int64_t kPrepared = 2048;  // floats; 8 kB of L1
   const std::int64_t count = std::ssize(x), blocks = weight.columns / kNf4Block;
   const bool codes = reads_codes(weight), scales = codes && weight.format == WeightFormat::kNF4;
+#if HWY_TARGET != HWY_SCALAR
+  constexpr std::int64_t kMany = 5;  // vectors that make it worth widening codes once
+  if (codes && (scales || weight.format == WeightFormat::kInt8) && count >= kMany) {
+    return multiply_tiles(y, x, weight, accumulate, begin, end);
+  }
+#endif
   const std::int64_t length = scales ? blocks : codes ? 0 : weight.columns;  // floats that a row needs
   const std::int64_t step = length == 0 ? end - begin : std::clamp<std::int64_t>(kPrepared / length, 1, end - begin);
   std::vector<float> prepared(static_cast<std::size_t>(length * step));
@@ -311,11 +249,10 @@ namespace attune {
 HWY_EXPORT(prepare_vector);
 HWY_EXPORT(multiply_outputs);
 
-void multiply_vectors(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate) {
-  const char* where = "multiply_vectors";
-  require_activations(where, {x});
+namespace {
+
+void multiply_together(const TensorView& y, const TensorView& x, const WeightMatrix& weight, bool accumulate) {
   const std::int64_t rows = x.rows(), count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
-  require(y.elements() == rows * weight.rows && x.elements() == rows * count, where, "y [N, outputs], x [N, inputs]");
   const bool fixed = weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8;
   std::vector<FixedVector> vectors(static_cast<std::size_t>(rows));
   const std::int64_t floats = (count + blocks + blocks * kNf4Block / 2 + 15) / 16 * 16;
@@ -334,6 +271,20 @@ void multiply_vectors(TensorView y, TensorView x, const WeightMatrix& weight, bo
   parallel_ranges(weight.rows, kOutputs, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(multiply_outputs)(y, vectors, weight, accumulate, begin, end);
   });
+}
+
+}  // namespace
+
+void multiply_vectors(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate) {
+  const char* where = "multiply_vectors";
+  require_activations(where, {x});
+  const std::int64_t rows = x.rows();
+  require(y.rows() == rows && y.elements() == rows * weight.rows && x.elements() == rows * weight.columns, where,
+          "y [N, outputs], x [N, inputs]");
+  for (std::int64_t first = 0; first < rows; first += kVectorsTogether) {
+    const std::int64_t count = std::min(kVectorsTogether, rows - first);
+    multiply_together(y.slice_rows(first, count), x.slice_rows(first, count), weight, accumulate);
+  }
 }
 
 }  // namespace attune
