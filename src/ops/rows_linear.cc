@@ -1,5 +1,5 @@
-// The product of few rows. A block of rows and outputs is held in registers; each pair has one accumulator, which runs
-// through the inputs in order, so that the shape of the block does not show in the result.
+// The product of single rows. A block of rows and outputs is held in registers; each pair has one accumulator, which runs
+// through the inputs in order, so that neither the shape of the block nor where it pauses shows in the result.
 #include "ops/rows_linear.h"
 
 #include <algorithm>
@@ -28,18 +28,93 @@ struct RowsProduct {
   float scale;
   bool accumulate;
 };
+
+constexpr std::int64_t kManyRows = 8;  // from here on reading the weight is not what takes the time
 #endif
 
 namespace HWY_NAMESPACE {
 namespace {
 
-// `w` points to the weights of `output`; those of the following outputs lie behind it.
+#if HWY_TARGET != HWY_SCALAR
+// A vector in memory as the sum of its quarters, or what else it has of four lanes.
+HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> folded(const float* sums) {
+  const hn::CappedTag<float, 4> d4;
+  auto total = hn::LoadU(d4, sums);
+  for (std::size_t i = 4; i < hn::Lanes(F32()); i += 4) total = hn::Add(total, hn::LoadU(d4, sums + i));
+  return total;
+}
+#endif
+
+// The sum of the lanes of a vector in memory, by a tree of this file's own, the same in both functions.
+HWY_INLINE float lane_sum(const float* sums) {
+#if HWY_TARGET == HWY_SCALAR
+  return *sums;
+#else
+  const hn::CappedTag<float, 4> d4;
+  alignas(16) float four[4];
+  hn::Store(folded(sums), d4, four);
+  return (four[0] + four[2]) + (four[1] + four[3]);
+#endif
+}
+
+// The same for as many vectors as there are lanes, which lie one behind the other.
+HWY_INLINE hn::Vec<F32> lane_sums(const float* sums) {
+  const F32 d;
+#if HWY_TARGET == HWY_SCALAR
+  return hn::LoadU(d, sums);
+#else
+  const hn::CappedTag<float, 4> d4;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  HWY_ALIGN float fours[4 * hn::MaxLanes(d)];
+  for (std::int64_t i = 0; i < step; ++i) hn::Store(folded(sums + i * step), d4, fours + 4 * i);
+  hn::Vec<F32> first, second, third, fourth;
+  hn::LoadInterleaved4(d, fours, first, second, third, fourth);
+  return hn::Add(hn::Add(first, third), hn::Add(second, fourth));
+#endif
+}
+
+// Ends the products of a row with `count` outputs: `sums`, a vector for each, hold what the accumulators have of the inputs
+// before `from`.
+template <typename Y, typename X, typename W>
+HWY_INLINE void finish(const RowsProduct& p, std::int64_t row, std::int64_t output, std::int64_t count,
+                       const float* sums, std::int64_t from) {
+  const F32 d;
+  const OneF32 one;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t inputs = p.x.columns();
+  const X* const x = p.x.as<X>() + row * inputs;
+  Y* const y = p.y.as<Y>() + row * p.y_stride + output;
+  const auto add_rest = [&](float sum, std::int64_t o) HWY_ATTR {
+    const W* const w = p.w.as<W>() + (output + o) * inputs;
+    auto total = hn::Set(one, sum);
+    for (std::int64_t i = from; i < inputs; ++i) total = hn::MulAdd(load(one, x + i), load(one, w + i), total);
+    return hn::GetLane(total);
+  };
+  const auto put = [&](auto lanes, auto total, std::int64_t o) HWY_ATTR {
+    const auto scale = hn::Set(lanes, p.scale);
+    store(lanes, p.accumulate ? hn::MulAdd(scale, total, load(lanes, y + o)) : hn::Mul(scale, total), y + o);
+  };
+  std::int64_t o = 0;
+  for (; o + step <= count; o += step) {
+    auto totals = lane_sums(sums + o * step);
+    if (from < inputs) {
+      HWY_ALIGN float each[hn::MaxLanes(d)];
+      hn::Store(totals, d, each);
+      for (std::int64_t i = 0; i < step; ++i) each[i] = add_rest(each[i], o + i);
+      totals = hn::Load(d, each);
+    }
+    put(d, totals, o);
+  }
+  for (; o < count; ++o) put(one, hn::Set(one, add_rest(lane_sum(sums + o * step), o)), o);
+}
+
 template <int kRows, int kOutputs, typename Y, typename X, typename W>
-HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t output, const W* w) {
+HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t output) {
   const F32 d;
   const auto step = static_cast<std::int64_t>(hn::Lanes(d));
   const std::int64_t inputs = p.x.columns();
   const X* const x = p.x.as<X>() + row * inputs;
+  const W* const w = p.w.as<W>() + output * inputs;
   hn::Vec<F32> sums[kRows][kOutputs];
   for (int r = 0; r < kRows; ++r) {
     for (int o = 0; o < kOutputs; ++o) sums[r][o] = hn::Zero(d);
@@ -53,55 +128,126 @@ HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t outpu
       for (int o = 0; o < kOutputs; ++o) sums[r][o] = hn::MulAdd(values, weights[o], sums[r][o]);
     }
   }
+  HWY_ALIGN float stored[kOutputs * hn::MaxLanes(d)];
   for (int r = 0; r < kRows; ++r) {
-    for (int o = 0; o < kOutputs; ++o) {
-      const OneF32 one;
-      auto sum = hn::Set(one, hn::GetLane(hn::SumOfLanes(d, sums[r][o])));
-      for (std::int64_t j = i; j < inputs; ++j) {
-        sum = hn::MulAdd(load(one, x + r * inputs + j), load(one, w + o * inputs + j), sum);
-      }
-      Y* const y = p.y.as<Y>() + (row + r) * p.y_stride + output + o;
-      const auto scale = hn::Set(one, p.scale);
-      store(one, p.accumulate ? hn::MulAdd(scale, sum, load(one, y)) : hn::Mul(scale, sum), y);
-    }
+    for (int o = 0; o < kOutputs; ++o) hn::Store(sums[r][o], d, stored + o * step);
+    finish<Y, X, W>(p, row + r, output, kOutputs, stored, i);
   }
 }
 
-// All rows for eight outputs. Four rows share the two weight rows they meet; what is left over goes through blocks that
-// keep as many sums in flight, for the latency of the additions.
+// Few rows: the weight is read once. Four rows share the two weight rows they meet; what is left over goes through blocks
+// that keep as many sums in flight, for the latency of the additions.
 template <typename Y, typename X, typename W>
-void eight_outputs(const RowsProduct& p, std::int64_t output, const W* w) {
-  const std::int64_t rows = p.x.rows(), inputs = p.x.columns();
-  std::int64_t row = 0;
-  for (; row + 4 <= rows; row += 4) {
-    for (int o = 0; o < 8; o += 2) block<4, 2, Y, X>(p, row, output + o, w + o * inputs);
+void few_rows(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
+  const std::int64_t rows = p.x.rows();
+  std::int64_t output = begin;
+  for (; output + 8 <= end; output += 8) {
+    std::int64_t row = 0;
+    for (; row + 4 <= rows; row += 4) {
+      for (int o = 0; o < 8; o += 2) block<4, 2, Y, X, W>(p, row, output + o);
+    }
+    if (row + 2 <= rows) {
+      for (int o = 0; o < 8; o += 4) block<2, 4, Y, X, W>(p, row, output + o);
+      row += 2;
+    }
+    if (row < rows) block<1, 8, Y, X, W>(p, row, output);
   }
+  for (; output < end; ++output) {
+    for (std::int64_t row = 0; row < rows; ++row) block<1, 1, Y, X, W>(p, row, output);
+  }
+}
+
+// A tile of the weight is 12 kB, three of the eight ways of L1: rows of x 4 kB apart take four at one place. The sums of
+// two tiles wait together.
+constexpr std::int64_t kTileOutputs = 12, kTileInputs = 256, kSumOutputs = 2 * kTileOutputs;
+
+// Carries the sums of kRows rows and kOutputs outputs over the inputs of a tile. `sums` [kRows, kSumOutputs] vectors.
+template <int kRows, int kOutputs, typename X>
+HWY_INLINE void add_tile(float* HWY_RESTRICT sums, const X* x, std::int64_t x_stride, const float* tile,
+                         std::int64_t count) {
+  const F32 d;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  hn::Vec<F32> totals[kRows][kOutputs];
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int o = 0; o < kOutputs; ++o) totals[r][o] = hn::LoadU(d, sums + (r * kSumOutputs + o) * step);
+  }
+  for (std::int64_t i = 0; i < count; i += step) {
+    hn::Vec<F32> weights[kOutputs];
+#pragma GCC unroll 4
+    for (int o = 0; o < kOutputs; ++o) weights[o] = hn::LoadU(d, tile + o * kTileInputs + i);
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) {
+      const auto values = load(d, x + r * x_stride + i);
+#pragma GCC unroll 4
+      for (int o = 0; o < kOutputs; ++o) totals[r][o] = hn::MulAdd(values, weights[o], totals[r][o]);
+    }
+  }
+#pragma GCC unroll 4
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 4
+    for (int o = 0; o < kOutputs; ++o) hn::StoreU(totals[r][o], d, sums + (r * kSumOutputs + o) * step);
+  }
+}
+
+template <int kRows, typename X>
+void add_tile_rows(float* sums, const X* x, std::int64_t x_stride, const float* tile, std::int64_t outputs,
+                   std::int64_t count) {
+  const auto step = static_cast<std::int64_t>(hn::Lanes(F32()));
+  std::int64_t o = 0;
+  for (; o + 3 <= outputs; o += 3) add_tile<kRows, 3>(sums + o * step, x, x_stride, tile + o * kTileInputs, count);
+  for (; o < outputs; ++o) add_tile<kRows, 1>(sums + o * step, x, x_stride, tile + o * kTileInputs, count);
+}
+
+template <typename X>
+void add_tile_products(float* sums, const X* x, std::int64_t rows, std::int64_t inputs, const float* tile,
+                       std::int64_t outputs, std::int64_t count) {
+  const std::int64_t row_sums = kSumOutputs * static_cast<std::int64_t>(hn::Lanes(F32()));
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4)
+    add_tile_rows<4>(sums + row * row_sums, x + row * inputs, inputs, tile, outputs, count);
   if (row + 2 <= rows) {
-    for (int o = 0; o < 8; o += 4) block<2, 4, Y, X>(p, row, output + o, w + o * inputs);
+    add_tile_rows<2>(sums + row * row_sums, x + row * inputs, inputs, tile, outputs, count);
     row += 2;
   }
-  if (row < rows) block<1, 8, Y, X>(p, row, output, w);
+  if (row < rows) add_tile_rows<1>(sums + row * row_sums, x + row * inputs, inputs, tile, outputs, count);
+}
+
+// Many rows: a tile of the weight is widened once and stays in L1 while the rows pass by, their sums waiting in memory.
+template <typename Y, typename X, typename W>
+void many_rows(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
+  const F32 d;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t rows = p.x.rows(), inputs = p.x.columns(), whole = inputs / step * step;
+  const std::int64_t sum_count = rows * kSumOutputs * step;
+  float* const tile = thread_scratch(static_cast<std::size_t>(kTileOutputs * kTileInputs + sum_count));
+  float* const sums = tile + kTileOutputs * kTileInputs;
+  for (std::int64_t first = begin; first < end; first += kSumOutputs) {
+    const std::int64_t last = std::min(end, first + kSumOutputs);
+    std::fill(sums, sums + sum_count, 0.0f);
+    for (std::int64_t i = 0; i < whole; i += kTileInputs) {
+      const std::int64_t count = std::min(kTileInputs, whole - i);
+      for (std::int64_t output = first; output < last; output += kTileOutputs) {
+        const std::int64_t outputs = std::min(kTileOutputs, last - output);
+        for (std::int64_t o = 0; o < outputs; ++o) {
+          const W* const w = p.w.as<W>() + (output + o) * inputs + i;
+          float* const to = tile + o * kTileInputs;
+          for_lanes(0, count, [&](auto lanes, std::int64_t j) HWY_ATTR { store(lanes, load(lanes, w + j), to + j); });
+        }
+        add_tile_products(sums + (output - first) * step, p.x.as<X>() + i, rows, inputs, tile, outputs, count);
+      }
+    }
+    for (std::int64_t row = 0; row < rows; ++row) {
+      finish<Y, X, W>(p, row, first, last - first, sums + row * kSumOutputs * step, whole);
+    }
+  }
 }
 
 template <typename Y, typename X, typename W>
 void outputs_as(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
-  const std::int64_t rows = p.x.rows(), inputs = p.x.columns();
-  constexpr std::int64_t kWiden = 8;  // rows that make it worth widening weights once rather than in every block
-  const bool widen = !std::is_same_v<W, float> && rows >= kWiden;
-  float* const wide = widen ? thread_scratch(static_cast<std::size_t>(8 * inputs)) : nullptr;
-  std::int64_t output = begin;
-  for (; output + 8 <= end; output += 8) {
-    const W* const w = p.w.as<W>() + output * inputs;
-    if (widen) {
-      for_lanes(0, 8 * inputs, [&](auto d, std::int64_t i) HWY_ATTR { store(d, load(d, w + i), wide + i); });
-      eight_outputs<Y, X>(p, output, static_cast<const float*>(wide));
-    } else {
-      eight_outputs<Y, X>(p, output, w);
-    }
-  }
-  for (; output < end; ++output) {
-    for (std::int64_t row = 0; row < rows; ++row) block<1, 1, Y, X>(p, row, output, p.w.as<W>() + output * inputs);
-  }
+  if (p.x.rows() < kManyRows) return few_rows<Y, X, W>(p, begin, end);
+  many_rows<Y, X, W>(p, begin, end);
 }
 
 template <typename Y, typename X>
@@ -139,7 +285,8 @@ void multiply(const RowsProduct& p) {
   // Outputs a task; a multiple of the register blocks. What takes some ten microseconds is done before a second thread
   // has begun.
   constexpr std::int64_t kSmall = 1 << 18;
-  const std::int64_t grain = p.x.rows() * p.x.columns() * outputs < kSmall ? outputs : 64;
+  const std::int64_t task = p.x.rows() < kManyRows ? 64 : outputs < 64 ? 6 : 48;
+  const std::int64_t grain = p.x.rows() * p.x.columns() * outputs < kSmall ? outputs : task;
   parallel_ranges(outputs, grain, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(rows_outputs)(p, begin, end);
   });
@@ -159,7 +306,7 @@ bool is_plain(const WeightMatrix& weight) {
 }
 
 template <typename T>
-void add_bias(TensorView y, RowRange range, const float* bias) {
+void add_bias_to(TensorView y, RowRange range, const float* bias) {
   const std::int64_t outputs = y.columns();
   for (std::int64_t row = range.first; row < range.first + range.count; ++row) {
     T* const to = y.as<T>() + row * outputs;
@@ -171,6 +318,19 @@ void add_bias(TensorView y, RowRange range, const float* bias) {
       }
     }
   }
+}
+
+void add_bias(TensorView y, TensorView bias, std::int64_t single_rows, std::span<const RowRange> blocks) {
+  if (bias.empty()) return;
+  const auto add = [&](RowRange range) {
+    if (y.dtype == DType::kF32) {
+      add_bias_to<float>(y, range, bias.as<float>());
+    } else {
+      add_bias_to<bf16>(y, range, bias.as<float>());
+    }
+  };
+  add({0, single_rows});
+  for (const RowRange& range : blocks) add(range);
 }
 
 void decode_tile(TensorView tile, const WeightMatrix& weight, std::int64_t begin) {
@@ -197,7 +357,25 @@ void rows_linear(TensorView y, TensorView x, const WeightMatrix& weight, TensorV
   require_activations(where, {x});
   require(x.columns() == weight.columns && y.columns() == weight.rows && x.rows() == y.rows(), where, "y = x W^T");
   const bool accumulate = mode == GradientMode::kAccumulate;
-  // Codes are read as they are by single rows; only blocks need them expanded.
+  if (weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8) {
+    // Ranges that touch are one product: no row feels it.
+    RowRange rows{0, single_rows};
+    const auto multiply_rows = [&] {
+      if (rows.count == 0) return;
+      multiply_vectors(y.slice_rows(rows.first, rows.count), x.slice_rows(rows.first, rows.count), weight, accumulate);
+    };
+    for (const RowRange& range : blocks) {
+      if (range.first == rows.first + rows.count) {
+        rows.count += range.count;
+        continue;
+      }
+      multiply_rows();
+      rows = range;
+    }
+    multiply_rows();
+    return add_bias(y, bias, single_rows, blocks);
+  }
+  // Other codes are read as they are by single rows; only blocks need them expanded.
   if (!is_plain(weight) && single_rows > 0) {
     multiply_vectors(y.slice_rows(0, single_rows), x.slice_rows(0, single_rows), weight, accumulate);
   }
@@ -221,16 +399,7 @@ void rows_linear(TensorView y, TensorView x, const WeightMatrix& weight, TensorV
                 x.slice_rows(range.first, range.count), rows, 1.0f, accumulate);
     }
   }
-  if (bias.empty()) return;
-  const auto add = [&](RowRange range) {
-    if (y.dtype == DType::kF32) {
-      add_bias<float>(y, range, bias.as<float>());
-    } else {
-      add_bias<bf16>(y, range, bias.as<float>());
-    }
-  };
-  add({0, single_rows});
-  for (const RowRange& range : blocks) add(range);
+  add_bias(y, bias, single_rows, blocks);
 }
 
 }  // namespace attune

@@ -19,13 +19,15 @@ struct RowRange {
 
 // y [N, outputs] = (or +=) scale * x [N, inputs] w^T for w [outputs, inputs]; x f32 or bf16, w f32, bf16 or f16, y of
 // x's type or f32. Row n of y is a function of row n of x and of w alone: the same bits for every N and thread count.
-// Made for few rows: bound by reading w once up to about 16 of them.
+// Bound by reading w once up to about 8 of them.
 void rows_matmul_bt(TensorView y, TensorView x, TensorView w, float scale = 1.0f,
                     GradientMode mode = GradientMode::kOverwrite);
 
-// A linear layer over the rows of a pass. The first `single_rows` rows are multiplied by multiply_vectors where the weight
-// is in codes, else by rows_matmul_bt; each tile of the weight is expanded once for all blocks. Each range in `blocks` is one product of oneDNN: its bits are a
-// function of its own rows and their count. Other rows of y are left as they are. Arguments as in linear_forward().
+// A linear layer over the rows of a pass: first `single_rows` rows, each a function of its own alone, then `blocks`, each a
+// function of its own rows and their count. Rows of NF4 and int8 all go through multiply_vectors. Of other weights the
+// single rows go through multiply_vectors, or rows_matmul_bt where it is in floating point, and each block is one product
+// of oneDNN; a tile of the weight is expanded once for all of them. Rows outside are left as they are. Arguments as in
+// linear_forward().
 void rows_linear(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
                  std::int64_t single_rows, std::span<const RowRange> blocks,
                  GradientMode mode = GradientMode::kOverwrite);

@@ -3,6 +3,7 @@
 
 #include "ops/linear.h"
 #include "ops/test_support.h"
+#include "ops/test_weight.h"
 #include "quant/blocks.h"
 
 namespace attune {
@@ -26,7 +27,7 @@ Doubles product(const Doubles& x, const Doubles& w, std::int64_t rows, std::int6
 TEST(RowsLinear, MatchesTheDefinition) {
   for_each_target_and_type([](DType type) {
     for (const DType stored : {DType::kF32, DType::kBF16, DType::kF16}) {
-      for (const std::int64_t rows : {1, 2, 3, 4, 7, 9}) {
+      for (const std::int64_t rows : {1, 2, 3, 4, 7, 9, 19}) {
         Stored x(type, {rows, kInputs}, random_normal(static_cast<std::size_t>(rows * kInputs), 1));
         Stored w(stored, {kOutputs, kInputs}, random_normal(kOutputs * kInputs, 2));
         const Doubles want = product(x.values(), w.values(), rows);
@@ -67,6 +68,30 @@ TEST(RowsLinear, ARowHasTheSameBitsInAnyCompany) {
   });
 }
 
+// Many rows pass by tiles of the weight: every one has the bits that it has alone.
+TEST(RowsLinear, ManyRowsHaveTheBitsOfEachAlone) {
+  constexpr std::int64_t kMost = 61, kWide = 583, kMany = 101;  // more than one tile of inputs and of outputs
+  for_each_target_and_type([](DType type) {
+    for (const DType stored : {DType::kF32, DType::kBF16}) {
+      for (const std::int64_t inputs : {std::int64_t{16}, kWide}) {
+        Stored x(type, {kMost, inputs}, random_normal(static_cast<std::size_t>(kMost * inputs), 1));
+        Stored w(stored, {kMany, inputs}, random_normal(static_cast<std::size_t>(kMany * inputs), 2));
+        const auto product = [&](std::int64_t first, std::int64_t count) {
+          Stored y(type, {count, kMany});
+          rows_matmul_bt(y.view(), x.view().slice_rows(first, count), w.view(), 0.5f, GradientMode::kAccumulate);
+          return y.bits();
+        };
+        std::string alone;
+        for (std::int64_t row = 0; row < kMost; ++row) alone += product(row, 1);
+        for (std::int64_t count = 2; count <= kMost; ++count) {
+          const std::string together = product(0, count);
+          EXPECT_TRUE(together == alone.substr(0, together.size())) << count << " rows of " << inputs;
+        }
+      }
+    }
+  });
+}
+
 TEST(RowsLinear, SingleRowsAndBlocksAgreeWithTheLayer) {
   constexpr std::int64_t kRows = 40;
   Stored x(DType::kF32, {kRows, kInputs}, random_normal(kRows * kInputs, 1));
@@ -87,6 +112,27 @@ TEST(RowsLinear, SingleRowsAndBlocksAgreeWithTheLayer) {
   EXPECT_EQ(alone.values().front(), 7.0);
   const std::size_t begin = 20 * kOutputs * sizeof(float);
   EXPECT_TRUE(alone.bits().substr(begin) == got.bits().substr(begin));
+}
+
+// Codes know no blocks: single rows and those of blocks are multiplied alike, whatever lies between them.
+TEST(RowsLinear, RowsOfCodesHaveTheBitsOfEachAlone) {
+  constexpr std::int64_t kRows = 90, kWide = 192;
+  for_each_target_and_type([](DType type) {
+    for (const WeightFormat format : {WeightFormat::kNF4, WeightFormat::kInt8}) {
+      const TestWeight weight(kOutputs, kWide, format);
+      Stored x(type, {kRows, kWide}, random_normal(kRows * kWide, 1)),
+          bias(DType::kF32, {kOutputs}, random_normal(kOutputs, 3));
+      Stored y(type, {kRows, kOutputs}), alone(type, {kRows, kOutputs});
+      const std::vector<RowRange> blocks = {{4, 16}, {20, 48}, {72, 16}};
+      rows_linear(y.view(), x.view(), weight.matrix, bias.view(), {}, 4, blocks);
+      for (std::int64_t row = 0; row < kRows; ++row) {
+        if (row >= 88 || (row >= 68 && row < 72)) continue;  // in no range: sevens
+        rows_linear(alone.view().slice_rows(row, 1), x.view().slice_rows(row, 1), weight.matrix, bias.view(), {}, 1,
+                    {});
+      }
+      EXPECT_TRUE(y.bits() == alone.bits()) << name_of(format);
+    }
+  });
 }
 
 TEST(RowsLinear, ReadsWeightsInBlocks) {
