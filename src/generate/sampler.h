@@ -35,7 +35,9 @@ class Sampler {
 
  private:
   std::int32_t draw(std::span<const float> logits);
+  bool likelier(std::int32_t a, std::int32_t b) const;
   void sort_until(std::size_t count);
+  std::int32_t token_at(double point);
 
   SamplerOptions options_;
   Penalties penalties_;
@@ -44,6 +46,7 @@ class Sampler {
   std::vector<float> penalized_;                           // these and the following: reused from token to token
   std::vector<std::int32_t> order_;
   std::vector<double> weights_;  // of each token, that of the likeliest is 1
+  std::vector<double> bins_;     // weights by likelihood
   std::size_t band_ = 0;         // so many bands of likelihood are in order_
 };
 

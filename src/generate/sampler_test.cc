@@ -3,10 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
+#include <numeric>
 
 #include "base/error.h"
+#include "base/rng.h"
 
 namespace attune {
 namespace {
@@ -73,6 +76,33 @@ TEST(Sampler, ManyEquallyLikelyTokensAreAllReached) {
   EXPECT_LT(lowest, 50);
   EXPECT_GT(highest, 4900);
   EXPECT_LE(highest, 4995);  // the nucleus
+}
+
+// The definition, by a full sort: likeliest first, the token at which a uniform number's share of the weights is used up.
+TEST(Sampler, FindsTheTokenWithoutSortingAsSortingWould) {
+  constexpr std::uint64_t kSeed = 7;
+  Rng source{.seed = 1, .stream = 2};
+  for (const double spread : {0.0, 0.3, 3.0, 20.0}) {
+    std::vector<float> logits(3000);
+    for (float& logit : logits) logit = static_cast<float>(spread * source.normal());
+    std::vector<std::int32_t> order(logits.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto logit_of = [&](std::int32_t token) { return logits[static_cast<std::size_t>(token)]; };
+    std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return logit_of(a) > logit_of(b); });
+    const auto weight_of = [&](std::int32_t token) {
+      return std::exp((static_cast<double>(logit_of(token)) - logit_of(order[0])) / 0.8);
+    };
+    double sum = 0;
+    for (const std::int32_t token : order) sum += weight_of(token);
+    Sampler sampler({.temperature = 0.8, .seed = kSeed});
+    Rng rng{kSeed, 0x5A3Bu, 0};
+    for (int i = 0; i < 300; ++i) {
+      double point = rng.uniform() * sum;
+      std::size_t rank = 0;
+      while (rank + 1 < order.size() && (point -= weight_of(order[rank])) >= 0) ++rank;
+      EXPECT_EQ(sampler.sample(logits), order[rank]) << "draw " << i << " at " << spread;
+    }
+  }
 }
 
 TEST(Sampler, SurvivesLogitsThatAreNoNumbers) {
