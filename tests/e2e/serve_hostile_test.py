@@ -162,6 +162,35 @@ class Hostile(unittest.TestCase):
         for raw in slow:
             raw.close()
 
+    def test_slow_bodies_are_refused(self):
+        begun = time.monotonic()
+        open_ones = {self.connect(): b"" for _ in range(60)}
+        for raw in open_ones:
+            raw.sendall(post(b"").replace(b"Content-Length: 0", b"Content-Length: 1000"))
+            raw.setblocking(False)
+        while open_ones:
+            asked = time.monotonic()
+            self.well()  # others are served meanwhile
+            self.assertLess(time.monotonic() - asked, 10)
+            for raw, said in list(open_ones.items()):
+                try:
+                    raw.send(b" ")
+                except OSError:
+                    pass  # refused already, as may be read
+                try:
+                    piece = raw.recv(4096)
+                except BlockingIOError:
+                    continue
+                open_ones[raw] = said + piece
+                if not piece:
+                    self.assertTrue(said.startswith(b"HTTP/1.1 408 "), said)
+                    self.assertIn("error", json.loads(said.split(b"\r\n\r\n", 1)[1]))
+                    self.assertGreater(time.monotonic() - begun, 25)  # the limit is 30 seconds
+                    raw.close()
+                    del open_ones[raw]
+            self.assertLess(time.monotonic() - begun, 60, "a byte now and then holds a connection for ever")
+            time.sleep(0.5)
+
     def test_too_many_connections(self):
         held = []
         refused = 0
