@@ -65,8 +65,10 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
     }
     if (i < count) add_block(group + i, i, even);
   }
+  alignas(64) float total[hn::MaxLanes(d)];
   for (int v = 0; v < kVectors; ++v) {
-    products[v] = hn::GetLane(hn::SumOfLanes(d, hn::Add(even[v], odd[v]))) * (1.0f / kLargestFixed);
+    hn::Store(hn::Add(even[v], odd[v]), d, total);
+    products[v] = lane_sum(d, total) * (1.0f / kLargestFixed);
   }
 }
 
@@ -95,8 +97,10 @@ HWY_INLINE void int8_row(float* products, const FixedVector* x, const WeightMatr
       totals[v] = hn::MulAdd(block_sum(sums[v], carries[v]), scale, totals[v]);
     }
   }
+  alignas(64) float total[hn::MaxLanes(d)];
   for (int v = 0; v < kVectors; ++v) {
-    float product = hn::GetLane(hn::SumOfLanes(d, totals[v]));
+    hn::Store(totals[v], d, total);
+    float product = lane_sum(d, total);
     for (std::int64_t i = begin; i < weight.columns; ++i) product += static_cast<float>(codes[i]) * x[v].values[i];
     products[v] = product * weight.row_scales[row];
   }
@@ -173,22 +177,27 @@ void row_products(float* products, const FixedVector* x, const WeightMatrix& wei
   dense(prepared);
 }
 
-void store_product(const TensorView& y, std::int64_t at, float product, bool accumulate) {
+// To consecutive places of y from `at` on.
+void store_products(const TensorView& y, std::int64_t at, const float* products, std::int64_t count, bool accumulate) {
   if (y.dtype == DType::kF32) {
-    float& to = y.as<float>()[at];
-    to = accumulate ? to + product : product;
+    float* const to = y.as<float>() + at;
+    for (std::int64_t i = 0; i < count; ++i) to[i] = accumulate ? to[i] + products[i] : products[i];
   } else {
-    bf16& to = y.as<bf16>()[at];
-    to = to_bf16(accumulate ? to_float(to) + product : product);
+    bf16* const to = y.as<bf16>() + at;
+    for (std::int64_t i = 0; i < count; ++i) {
+      to[i] = to_bf16(accumulate ? to_float(to[i]) + products[i] : products[i]);
+    }
   }
 }
 
 template <int kVectors>
-void store_products(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
-                    bool accumulate, std::int64_t row, const float* prepared) {
+void multiply_row(const TensorView& y, std::int64_t first, const FixedVector* x, const WeightMatrix& weight,
+                  bool accumulate, std::int64_t row, const float* prepared) {
   float products[kVectors] = {};
   row_products<kVectors>(products, x, weight, row, prepared);
-  for (int v = 0; v < kVectors; ++v) store_product(y, (first + v) * weight.rows + row, products[v], accumulate);
+  for (int v = 0; v < kVectors; ++v) {
+    store_products(y, (first + v) * weight.rows + row, products + v, 1, accumulate);
+  }
 }
 
 #if HWY_TARGET != HWY_SCALAR
@@ -196,11 +205,15 @@ void store_products(const TensorView& y, std::int64_t first, const FixedVector* 
 void multiply_tiles(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
                     std::int64_t begin, std::int64_t end) {
   WeightTile tile;
+  float products[kTileRows];
   for (std::int64_t row = begin; row < end; row += kTileRows) {
-    tile_products(tile, x, weight, row, std::min(kTileRows, end - row),
-                  [&](std::int64_t v, std::int64_t r, float product) {
-                    store_product(y, v * weight.rows + row + r, product, accumulate);
-                  });
+    const std::int64_t rows = std::min(kTileRows, end - row);
+    add_all_blocks(tile, x, weight, row, rows);
+    for (std::size_t v = 0; v < x.size(); ++v) {
+      const auto vector = static_cast<std::int64_t>(v);
+      finish_products(products, tile, vector, x[v], weight, row, rows);
+      store_products(y, vector * weight.rows + row, products, rows, accumulate);
+    }
   }
 }
 #endif
@@ -228,12 +241,12 @@ void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const
       float* const at = prepared.data() + (row - first) * length;
       if (!codes) decode_span(at, weight, row, 0, weight.columns);
       std::int64_t v = 0;
-      for (; v + 4 <= count; v += 4) store_products<4>(y, v, x.data() + v, weight, accumulate, row, at);
+      for (; v + 4 <= count; v += 4) multiply_row<4>(y, v, x.data() + v, weight, accumulate, row, at);
       if (v + 2 <= count) {
-        store_products<2>(y, v, x.data() + v, weight, accumulate, row, at);
+        multiply_row<2>(y, v, x.data() + v, weight, accumulate, row, at);
         v += 2;
       }
-      if (v < count) store_products<1>(y, v, x.data() + v, weight, accumulate, row, at);
+      if (v < count) multiply_row<1>(y, v, x.data() + v, weight, accumulate, row, at);
     }
   }
 }

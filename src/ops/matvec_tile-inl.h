@@ -15,6 +15,7 @@
 #include <span>
 
 #include "ops/fixed_point-inl.h"
+#include "ops/lane_sums-inl.h"
 #include "quant/weight.h"
 
 #if HWY_TARGET != HWY_SCALAR
@@ -151,12 +152,9 @@ void add_tile(WeightTile& tile, const FixedVector* x, std::int64_t v, std::int64
   if (r < rows) add_pairs<kVectors, 1>(tile, x, v, r, block, blocks, two_totals);
 }
 
-// Calls put(v, r, product) for rows [row, row + rows) of an NF4 or int8 weight and all vectors, at most kTileRows and
-// kVectorsTogether.
-template <class Put>
-void tile_products(WeightTile& tile, std::span<const FixedVector> x, const WeightMatrix& weight, std::int64_t row,
-                   std::int64_t rows, const Put& put) {
-  const FixedTotals d;
+// Adds the tile's rows [row, row + rows) at all blocks to the totals of all vectors, at most kVectorsTogether.
+inline void add_all_blocks(WeightTile& tile, std::span<const FixedVector> x, const WeightMatrix& weight,
+                           std::int64_t row, std::int64_t rows) {
   const bool nf4 = weight.format == WeightFormat::kNF4;
   const std::int64_t count = std::ssize(x), blocks = weight.columns / kNf4Block;
   std::fill(tile.totals, tile.totals_of(count, 0), 0.0f);
@@ -171,22 +169,31 @@ void tile_products(WeightTile& tile, std::span<const FixedVector> x, const Weigh
     }
     if (v < count) add_tile<1>(tile, x.data(), v, rows, block, here, nf4);
   }
-  for (std::int64_t v = 0; v < count; ++v) {
-    for (std::int64_t r = 0; r < rows; ++r) {
-      const float* const totals = tile.totals_of(v, r);
-      const auto total = hn::Load(d, totals);
-      if (nf4) {
-        const auto both = hn::Add(total, hn::Load(d, totals + 8));
-        put(v, r, hn::GetLane(hn::SumOfLanes(d, both)) * (1.0f / kLargestFixed));
-        continue;
-      }
-      float product = hn::GetLane(hn::SumOfLanes(d, total));
-      const auto* const codes = static_cast<const std::int8_t*>(weight.data) + (row + r) * weight.columns;
-      for (std::int64_t i = blocks * kNf4Block; i < weight.columns; ++i) {
-        product += static_cast<float>(codes[i]) * x[static_cast<std::size_t>(v)].values[i];
-      }
-      put(v, r, product * weight.row_scales[row + r]);
+}
+
+// products[r] = row `row` + r of the weight times x, the v-th vector of the tile; kTileRows of them, whatever the weight has.
+HWY_INLINE void finish_products(float* products, WeightTile& tile, std::int64_t v, const FixedVector& x,
+                                const WeightMatrix& weight, std::int64_t row, std::int64_t rows) {
+  const FixedTotals d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const bool nf4 = weight.format == WeightFormat::kNF4;
+  alignas(64) float totals[kTileRows * 8];
+  for (std::int64_t r = 0; r < kTileRows; ++r) {
+    const float* const from = tile.totals_of(v, r);
+    const auto even = hn::Load(d, from);
+    hn::Store(nf4 ? hn::Add(even, hn::Load(d, from + 8)) : even, d, totals + r * lanes);
+  }
+  for (std::int64_t r = 0; r < kTileRows; r += lanes) {
+    const auto sums = lane_sums(d, totals + r * lanes);
+    hn::StoreU(nf4 ? hn::Mul(sums, hn::Set(d, 1.0f / kLargestFixed)) : sums, d, products + r);
+  }
+  if (nf4) return;
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const auto* const codes = static_cast<const std::int8_t*>(weight.data) + (row + r) * weight.columns;
+    for (std::int64_t i = weight.columns / kNf4Block * kNf4Block; i < weight.columns; ++i) {
+      products[r] += static_cast<float>(codes[i]) * x.values[i];
     }
+    products[r] *= weight.row_scales[row + r];
   }
 }
 

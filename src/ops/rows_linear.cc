@@ -14,6 +14,7 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
+#include "ops/lane_sums-inl.h"
 #include "ops/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -34,44 +35,6 @@ constexpr std::int64_t kManyRows = 8;  // from here on reading the weight is not
 
 namespace HWY_NAMESPACE {
 namespace {
-
-#if HWY_TARGET != HWY_SCALAR
-// A vector in memory as the sum of its quarters, or what else it has of four lanes.
-HWY_INLINE hn::Vec<hn::CappedTag<float, 4>> folded(const float* sums) {
-  const hn::CappedTag<float, 4> d4;
-  auto total = hn::LoadU(d4, sums);
-  for (std::size_t i = 4; i < hn::Lanes(F32()); i += 4) total = hn::Add(total, hn::LoadU(d4, sums + i));
-  return total;
-}
-#endif
-
-// The sum of the lanes of a vector in memory, by a tree of this file's own, the same in both functions.
-HWY_INLINE float lane_sum(const float* sums) {
-#if HWY_TARGET == HWY_SCALAR
-  return *sums;
-#else
-  const hn::CappedTag<float, 4> d4;
-  alignas(16) float four[4];
-  hn::Store(folded(sums), d4, four);
-  return (four[0] + four[2]) + (four[1] + four[3]);
-#endif
-}
-
-// The same for as many vectors as there are lanes, which lie one behind the other.
-HWY_INLINE hn::Vec<F32> lane_sums(const float* sums) {
-  const F32 d;
-#if HWY_TARGET == HWY_SCALAR
-  return hn::LoadU(d, sums);
-#else
-  const hn::CappedTag<float, 4> d4;
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  HWY_ALIGN float fours[4 * hn::MaxLanes(d)];
-  for (std::int64_t i = 0; i < step; ++i) hn::Store(folded(sums + i * step), d4, fours + 4 * i);
-  hn::Vec<F32> first, second, third, fourth;
-  hn::LoadInterleaved4(d, fours, first, second, third, fourth);
-  return hn::Add(hn::Add(first, third), hn::Add(second, fourth));
-#endif
-}
 
 // Ends the products of a row with `count` outputs: `sums`, a vector for each, hold what the accumulators have of the inputs
 // before `from`.
@@ -96,7 +59,7 @@ HWY_INLINE void finish(const RowsProduct& p, std::int64_t row, std::int64_t outp
   };
   std::int64_t o = 0;
   for (; o + step <= count; o += step) {
-    auto totals = lane_sums(sums + o * step);
+    auto totals = lane_sums(d, sums + o * step);
     if (from < inputs) {
       HWY_ALIGN float each[hn::MaxLanes(d)];
       hn::Store(totals, d, each);
@@ -105,7 +68,7 @@ HWY_INLINE void finish(const RowsProduct& p, std::int64_t row, std::int64_t outp
     }
     put(d, totals, o);
   }
-  for (; o < count; ++o) put(one, hn::Set(one, add_rest(lane_sum(sums + o * step), o)), o);
+  for (; o < count; ++o) put(one, hn::Set(one, add_rest(lane_sum(d, sums + o * step), o)), o);
 }
 
 template <int kRows, int kOutputs, typename Y, typename X, typename W>
