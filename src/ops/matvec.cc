@@ -201,7 +201,7 @@ void multiply_row(const TensorView& y, std::int64_t first, const FixedVector* x,
 }
 
 #if HWY_TARGET != HWY_SCALAR
-// Outputs [begin, end) of many vectors.
+// Outputs [begin, end) of an NF4 weight for many vectors.
 void multiply_tiles(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
                     std::int64_t begin, std::int64_t end) {
   WeightTile tile;
@@ -211,7 +211,7 @@ void multiply_tiles(const TensorView& y, std::span<const FixedVector> x, const W
     add_all_blocks(tile, x, weight, row, rows);
     for (std::size_t v = 0; v < x.size(); ++v) {
       const auto vector = static_cast<std::int64_t>(v);
-      finish_products(products, tile, vector, x[v], weight, row, rows);
+      finish_products(products, tile, vector);
       store_products(y, vector * weight.rows + row, products, rows, accumulate);
     }
   }
@@ -227,9 +227,7 @@ void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const
   const bool codes = reads_codes(weight), scales = codes && weight.format == WeightFormat::kNF4;
 #if HWY_TARGET != HWY_SCALAR
   constexpr std::int64_t kMany = 5;  // vectors that make it worth widening codes once
-  if (codes && (scales || weight.format == WeightFormat::kInt8) && count >= kMany) {
-    return multiply_tiles(y, x, weight, accumulate, begin, end);
-  }
+  if (scales && count >= kMany) return multiply_tiles(y, x, weight, accumulate, begin, end);
 #endif
   const std::int64_t length = scales ? blocks : codes ? 0 : weight.columns;  // floats that a row needs
   const std::int64_t step = length == 0 ? end - begin : std::clamp<std::int64_t>(kPrepared / length, 1, end - begin);
