@@ -98,22 +98,24 @@ HWY_INLINE void block(const RowsProduct& p, std::int64_t row, std::int64_t outpu
   }
 }
 
+constexpr std::int64_t kShort = 64;  // inputs; below, ending the sums takes longer than making them
+
 // Few rows: the weight is read once. Four rows share the two weight rows they meet; what is left over goes through blocks
-// that keep as many sums in flight, for the latency of the additions.
+// that keep as many sums in flight, for the latency of the additions. So do all rows of short sums, which then end together.
 template <typename Y, typename X, typename W>
 void few_rows(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
-  const std::int64_t rows = p.x.rows();
+  const std::int64_t rows = p.x.rows(), shared = p.x.columns() < kShort ? 0 : rows;
   std::int64_t output = begin;
   for (; output + 8 <= end; output += 8) {
     std::int64_t row = 0;
-    for (; row + 4 <= rows; row += 4) {
+    for (; row + 4 <= shared; row += 4) {
       for (int o = 0; o < 8; o += 2) block<4, 2, Y, X, W>(p, row, output + o);
     }
-    if (row + 2 <= rows) {
+    if (row + 2 <= shared) {
       for (int o = 0; o < 8; o += 4) block<2, 4, Y, X, W>(p, row, output + o);
       row += 2;
     }
-    if (row < rows) block<1, 8, Y, X, W>(p, row, output);
+    for (; row < rows; ++row) block<1, 8, Y, X, W>(p, row, output);
   }
   for (; output < end; ++output) {
     for (std::int64_t row = 0; row < rows; ++row) block<1, 1, Y, X, W>(p, row, output);
@@ -209,7 +211,7 @@ void many_rows(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
 
 template <typename Y, typename X, typename W>
 void outputs_as(const RowsProduct& p, std::int64_t begin, std::int64_t end) {
-  if (p.x.rows() < kManyRows) return few_rows<Y, X, W>(p, begin, end);
+  if (p.x.rows() < kManyRows || p.x.columns() < kShort) return few_rows<Y, X, W>(p, begin, end);
   many_rows<Y, X, W>(p, begin, end);
 }
 
@@ -248,7 +250,7 @@ void multiply(const RowsProduct& p) {
   // Outputs a task; a multiple of the register blocks. What takes some ten microseconds is done before a second thread
   // has begun.
   constexpr std::int64_t kSmall = 1 << 18;
-  const std::int64_t task = p.x.rows() < kManyRows ? 64 : outputs < 64 ? 6 : 48;
+  const std::int64_t task = p.x.rows() < kManyRows ? 64 : outputs < 64 ? 3 : 48;
   const std::int64_t grain = p.x.rows() * p.x.columns() * outputs < kSmall ? outputs : task;
   parallel_ranges(outputs, grain, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(rows_outputs)(p, begin, end);
