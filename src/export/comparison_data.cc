@@ -12,9 +12,12 @@
 namespace attune {
 namespace {
 
-// What is done is bounded in tokens (of the rows, whatever is their length) and in how often the weights are read: once for
-// every token of the answers, which are therefore many and short.
-constexpr std::size_t kRows = 16, kPrompts = 8, kMostRowTokens = 384, kMostTokens = 3072;
+// What is done is bounded in what it costs: the tokens of the rows in the products that a model makes of them (some minutes
+// at 100 GFLOP/s), whatever is the rows' length, and the answers in how often the weights are read, once for every token of
+// them, which are therefore many and short.
+constexpr std::size_t kRows = 16, kPrompts = 8, kMostRowTokens = 384;
+constexpr std::int64_t kFewestTokens = 768, kMostTokens = 3072;
+constexpr double kMostFlops = 1.5e13;
 // An answer has so many tokens that choices are compared in 128 places, or in more where there are many prompts.
 constexpr std::int64_t kPlaces = 128, kFewestAnswerTokens = 24, kMostAnswerTokens = 32;
 constexpr const char* kQuestions[] = {"Hello! How are you today?",
@@ -42,17 +45,25 @@ struct Reader {
   }
 };
 
-// The first rows, longer ones cut, and of what stands before their answers the shortest: prompts for answers.
+std::int64_t row_tokens(const ModelConfig& config) {
+  const double fit = kMostFlops / (2 * static_cast<double>(linear_parameter_count(config)));
+  return std::clamp(static_cast<std::int64_t>(fit), kFewestTokens, kMostTokens);
+}
+
+// Of the first conversations: rows, longer ones cut, as far as they fit; and of what stands before the answers the shortest,
+// as prompts for answers.
 std::vector<std::vector<TokenId>> add_rows(ComparisonData& data, const std::vector<Conversation>& conversations,
-                                           const Reader& reader) {
+                                           const Reader& reader, const ModelConfig& config) {
   std::vector<std::vector<TokenId>> prompts;
+  const std::int64_t most_tokens = row_tokens(config);
+  std::size_t seen = 0;
   for (const Conversation& conversation : conversations) {
     EncodedConversation row = encode_conversation(conversation, *reader.chat_template, reader.tokenizer);
     row.tokens.resize(std::min(row.tokens.size(), kMostRowTokens));
     row.mask.resize(row.tokens.size());
     if (std::find(row.mask.begin() + 1, row.mask.end(), 1) == row.mask.end()) continue;
-    if (data.rows.size() == kRows || static_cast<std::size_t>(data.tokens()) + row.tokens.size() > kMostTokens) break;
-    data.rows.push_back({std::move(row), true, false});
+    if (seen++ == kRows) break;
+    if (data.tokens() + std::ssize(row.tokens) <= most_tokens) data.rows.push_back({std::move(row), true, false});
     const auto answer = std::find_if(conversation.messages.begin(), conversation.messages.end(),
                                      [](const Message& message) { return message.role == "assistant"; });
     if (answer == conversation.messages.begin()) continue;
@@ -117,7 +128,7 @@ ComparisonData load_comparison_data(const fs::path& model_folder, const std::opt
   if (path) {
     if (!chat_template) throw UserError("[--data] the model has no chat template, so conversations cannot be scored");
     const Dataset dataset = read_dataset(*path);
-    const auto prompts = add_rows(data, dataset.valid.empty() ? dataset.train : dataset.valid, reader);
+    const auto prompts = add_rows(data, dataset.valid.empty() ? dataset.train : dataset.valid, reader, model.config);
     if (data.rows.empty()) throw UserError("[{}] has no answer to compare on", path->string());
     data.origin = fmt::format("{} rows of {}", data.rows.size(), path->string());
     return add_answers(prompts, false);
@@ -125,7 +136,7 @@ ComparisonData load_comparison_data(const fs::path& model_folder, const std::opt
   std::string missing;
   if (chat_template && run) {
     const HeldOut held = held_out_of(*run);
-    const auto prompts = add_rows(data, held.conversations, reader);
+    const auto prompts = add_rows(data, held.conversations, reader, model.config);
     if (!data.rows.empty()) {
       data.origin = fmt::format("{} held-out rows of {}", data.rows.size(), run->filename().string());
       return add_answers(prompts, false);
