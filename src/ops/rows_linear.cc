@@ -30,7 +30,7 @@ struct RowsProduct {
   bool accumulate;
 };
 
-constexpr std::int64_t kManyRows = 8;  // from here on reading the weight is not what takes the time
+constexpr std::int64_t kManyRows = 16;  // from here on reading the weight is not what takes the time
 #endif
 
 namespace HWY_NAMESPACE {
@@ -250,7 +250,7 @@ void multiply(const RowsProduct& p) {
   // Outputs a task; a multiple of the register blocks. What takes some ten microseconds is done before a second thread
   // has begun.
   constexpr std::int64_t kSmall = 1 << 18;
-  const std::int64_t task = p.x.rows() < kManyRows ? 64 : outputs < 64 ? 3 : 48;
+  const std::int64_t task = p.x.rows() < kManyRows ? 64 : outputs < 64 ? 8 : 48;
   const std::int64_t grain = p.x.rows() * p.x.columns() * outputs < kSmall ? outputs : task;
   parallel_ranges(outputs, grain, [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(rows_outputs)(p, begin, end);

@@ -19,7 +19,7 @@ struct RowRange {
 
 // y [N, outputs] = (or +=) scale * x [N, inputs] w^T for w [outputs, inputs]; x f32 or bf16, w f32, bf16 or f16, y of
 // x's type or f32. Row n of y is a function of row n of x and of w alone: the same bits for every N and thread count.
-// Bound by reading w once up to about 8 of them.
+// Bound by reading w once up to about 16 of them.
 void rows_matmul_bt(TensorView y, TensorView x, TensorView w, float scale = 1.0f,
                     GradientMode mode = GradientMode::kOverwrite);
 
