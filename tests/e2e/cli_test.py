@@ -377,7 +377,7 @@ class Terminal(Cli):
             self.expect("\r\n")
             time.sleep(0.05)
             self.send("\x03")
-            self.expect(" tokens/s, context ")
+            self.expect(", context ")  # with tokens/s before it, unless Ctrl-C came before the first token
             if "stopped by you" in self.expect(self.PROMPT):
                 break
         else:
