@@ -16,6 +16,7 @@ SHAPES = "llama-250m,qwen2.5-0.5b,llama-3.2-1b"
 
 
 def run(command):
+    """What an attune command prints as JSON."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}: {done.stderr.strip()}")

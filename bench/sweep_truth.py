@@ -8,16 +8,9 @@ The estimate is made from a calibration just before and one just after each meas
 do changes from minute to minute. Exit status 1 when one differs by more than 15%.
 """
 import argparse
-import json
-import subprocess
 import sys
 
-
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+from plan_truth import run
 
 
 def main():

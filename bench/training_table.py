@@ -10,8 +10,8 @@ its first). Do nothing else on the machine meanwhile.
 """
 import argparse
 import json
-import subprocess
-import sys
+
+from plan_truth import run
 
 SHAPES = "llama-250m,qwen2.5-0.5b,llama-3.2-1b,mistral-7b"
 OPTIONS = {"free": [], "recompute": ["--recompute"], "int8": ["--compute", "int8"]}
@@ -20,10 +20,7 @@ OPTIONS = {"free": [], "recompute": ["--recompute"], "int8": ["--compute", "int8
 def measure(attune, shape, tokens, kind):
     command = [attune, "bench", "train", "--shape", shape, "--tokens", str(tokens), "--quantization", "nf4", "--json"]
     command += OPTIONS.get(kind, ["--memory", kind]) + ["--steps", "0" if shape == "mistral-7b" else "1"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}: {done.stderr.strip()}")
-    return json.loads(done.stdout)
+    return run(command)
 
 
 def main():
