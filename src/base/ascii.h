@@ -20,4 +20,11 @@ inline bool is_ascii_blank(std::string_view text) {
   return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
 }
 
+// Without the blanks at its ends.
+inline std::string_view trimmed_ascii(std::string_view text) {
+  if (is_ascii_blank(text)) return {};
+  const std::size_t begin = text.find_first_not_of(" \t\r\n");
+  return text.substr(begin, text.find_last_not_of(" \t\r\n") + 1 - begin);
+}
+
 }  // namespace attune

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
@@ -31,19 +32,13 @@ std::vector<Prompt> read_prompts(const std::string& named) {
     std::string prompt = text.substr(begin, end - begin);
     if (prompt.ends_with('\r')) prompt.pop_back();
     ++line;
-    if (prompt.find_first_not_of(" \t") != prompt.npos) {
+    if (!is_ascii_blank(prompt)) {
       prompts.push_back({std::move(prompt), fmt::format("{}:{}", file.string(), line)});
     }
     begin = end + 1;
   }
   if (prompts.empty()) throw UserError("[{}] holds no prompt; write one a line", file.string());
   return prompts;
-}
-
-std::string without_outer_space(const std::string& text) {
-  constexpr const char* kSpace = " \t\r\n";
-  const std::size_t begin = text.find_first_not_of(kSpace);
-  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(kSpace) - begin + 1);
 }
 
 std::vector<Message> asked(const AnswerFileOptions& options, const Prompt& prompt) {
@@ -84,7 +79,7 @@ void write_answers(const AnswerFileOptions& options, const SpeakOptions& speak) 
   bar.finish();
   std::size_t cut = 0, empty = 0;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    const std::string text = without_outer_space(answers[i].text);
+    const std::string text(trimmed_ascii(answers[i].text));
     if (!answers[i].ended) {
       ++cut;
     } else if (text.empty()) {

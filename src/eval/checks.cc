@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "base/nearest.h"
 #include "base/utf8.h"
@@ -11,16 +12,10 @@ namespace attune {
 namespace {
 
 constexpr std::uint64_t kMostChecksBytes = std::uint64_t{1} << 28;
-constexpr const char* kWhiteSpace = " \t\r\n";
 
 const std::array<std::string, 5>& expect_keys() {
   static const std::array<std::string, 5> kKeys = {"equals", "contains", "regex", "choices", "answer"};
   return kKeys;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const std::size_t begin = text.find_first_not_of(kWhiteSpace);
-  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(kWhiteSpace) - begin + 1);
 }
 
 std::vector<Message> messages_of(const Json& row, const std::string& where) {
@@ -51,7 +46,7 @@ std::vector<std::string> texts_of(const Json& value, const std::string& key, con
       throw BadFile("[{}] key \"{}\": expected a string or a list of strings, got {}", where, key, text.type_name());
     }
     texts.push_back(text.get<std::string>());
-    if (trimmed(texts.back()).empty()) throw BadFile("[{}] key \"{}\": a text is empty", where, key);
+    if (is_ascii_blank(texts.back())) throw BadFile("[{}] key \"{}\": a text is empty", where, key);
   }
   if (texts.empty()) throw BadFile("[{}] key \"{}\": the list is empty", where, key);
   return texts;
@@ -123,7 +118,7 @@ std::vector<Check> parse_checks(std::string_view text, const std::string& name) 
     const std::size_t end = std::min(text.find('\n', begin), text.size());
     const std::string_view line = text.substr(begin, end - begin);
     begin = end + 1;
-    if (trimmed(line).empty()) continue;
+    if (is_ascii_blank(line)) continue;
     Check check;
     check.where = fmt::format("{}:{}", name, number);
     const Json row = parse_json(line, check.where);
@@ -140,11 +135,11 @@ std::vector<Check> read_checks(const fs::path& file) {
 }
 
 bool is_right(const Check& check, std::string_view answer) {
-  const std::string text = to_valid_utf8(trimmed(answer));
+  const std::string text = to_valid_utf8(trimmed_ascii(answer));
   switch (check.kind) {
     case Check::Kind::kEquals:
       return std::any_of(check.texts.begin(), check.texts.end(),
-                         [&](const std::string& right) { return trimmed(right) == text; });
+                         [&](const std::string& right) { return trimmed_ascii(right) == text; });
     case Check::Kind::kContains:
       return std::all_of(check.texts.begin(), check.texts.end(),
                          [&](const std::string& part) { return text.find(part) != text.npos; });

@@ -6,7 +6,6 @@
 
 #include "generate/page_pool.h"
 #include "model/block.h"
-#include "ops/embedding.h"
 #include "ops/rope.h"
 #include "ops/swiglu.h"
 
@@ -111,8 +110,7 @@ PagedCache bind_paged_cache(const PagedCachePlan& plan, const Arena& arena) {
 void batch_forward(const Model& model, const BatchRows& rows, const PagedCache& cache, const Activations& activations) {
   const std::int64_t count = rows.ids.rows();
   const TensorView residual = first_tokens(activations.output, count);
-  embedding_forward(residual, rows.ids, model.embedding);
-  model.stream.give_back_embedding();
+  look_up(residual, rows.ids, model);
   for (std::size_t i = 0; i < model.blocks.size(); ++i) {
     const auto index = static_cast<std::int64_t>(i);
     model.stream.fetch_block(index + 1);

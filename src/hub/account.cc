@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 
+#include "base/ascii.h"
 #include "base/error.h"
 #include "http/client.h"
 #include "http/url.h"
@@ -16,13 +17,6 @@ std::string environment(const char* name) {
   return value == nullptr ? "" : value;
 }
 
-std::string trimmed(std::string text) {
-  const char* const blank = " \t\r\n";
-  text.erase(0, text.find_first_not_of(blank));
-  text.erase(text.find_last_not_of(blank) + 1);
-  return text;
-}
-
 fs::path home_folder() {
   if (const std::string home = environment("HF_HOME"); !home.empty()) return home;
   if (const std::string cache = environment("XDG_CACHE_HOME"); !cache.empty()) return fs::path(cache) / "huggingface";
@@ -32,7 +26,7 @@ fs::path home_folder() {
 Secret find_token(const fs::path& home) {
   std::string where, token;
   for (const char* const name : {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"}) {
-    if (token = trimmed(environment(name)); !token.empty()) {
+    if (token = trimmed_ascii(environment(name)); !token.empty()) {
       where = name;
       break;
     }
@@ -43,7 +37,7 @@ Secret find_token(const fs::path& home) {
     std::error_code ignored;
     if (fs::is_regular_file(file, ignored)) {
       where = file.string();
-      token = trimmed(read_file(file, 65536));
+      token = trimmed_ascii(read_file(file, 65536));
     }
   }
   for (const char c : token) {
@@ -59,7 +53,8 @@ Secret find_token(const fs::path& home) {
 
 HubAccount hub_account_from_environment() {
   HubAccount account;
-  if (const std::string endpoint = trimmed(environment("HF_ENDPOINT")); !endpoint.empty()) account.endpoint = endpoint;
+  if (const std::string endpoint(trimmed_ascii(environment("HF_ENDPOINT"))); !endpoint.empty())
+    account.endpoint = endpoint;
   while (account.endpoint.ends_with('/')) account.endpoint.pop_back();
   if (!origin_of(account.endpoint)) {
     throw UserError("[HF_ENDPOINT] expected an address such as https://huggingface.co, got \"{}\"", account.endpoint);

@@ -48,6 +48,9 @@ void for_row_blocks(std::int64_t tokens, std::int64_t rows, const Body& body) {
   for (std::int64_t begin = 0; begin < tokens; begin += rows) body(begin, std::min(rows, tokens - begin));
 }
 
+// The embedding's rows of `ids` to `residual`; from disk a few at a time, so that few of its pages are in memory at once.
+void look_up(TensorView residual, TensorView ids, const Model& model);
+
 // Computes again what block `index` does not keep of its attention side, up to buffers.middle.
 void recompute_attention(const Model& model, std::int64_t index, const PassInput& input, const PassNoise& noise,
                          Keep keep, const BlockBuffers<TensorView>& buffers, const Activations& activations);

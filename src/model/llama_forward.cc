@@ -78,15 +78,6 @@ void cached_attention(const Model& model, std::int64_t index, const BlockBuffers
   }
 }
 
-// Rows of the embedding; from disk a few at a time, so that few of its pages are in memory at once.
-void look_up(TensorView residual, TensorView ids, const Model& model) {
-  const std::int64_t rows = model.stream.streams_embedding() ? kStreamedLookups : ids.rows();
-  for_row_blocks(ids.rows(), rows, [&](std::int64_t first, std::int64_t count) {
-    embedding_forward(residual.slice_rows(first, count), ids.slice_rows(first, count), model.embedding);
-    model.stream.give_back_embedding();
-  });
-}
-
 void add_neftune_noise(TensorView x, const PassInput& input, const PassNoise& noise) {
   const std::span<const std::int32_t> starts = input.sequence_starts;
   for (std::size_t s = 0; s + 1 < starts.size(); ++s) {
@@ -99,6 +90,14 @@ void add_neftune_noise(TensorView x, const PassInput& input, const PassNoise& no
 }
 
 }  // namespace
+
+void look_up(TensorView residual, TensorView ids, const Model& model) {
+  const std::int64_t rows = model.stream.streams_embedding() ? kStreamedLookups : ids.rows();
+  for_row_blocks(ids.rows(), rows, [&](std::int64_t first, std::int64_t count) {
+    embedding_forward(residual.slice_rows(first, count), ids.slice_rows(first, count), model.embedding);
+    model.stream.give_back_embedding();
+  });
+}
 
 LoraParams lora_params(const LoraPair& pair, const PassNoise& noise, std::int64_t first, std::int64_t columns) {
   return {pair.scale,
