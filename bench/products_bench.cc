@@ -103,10 +103,9 @@ void register_lora() {
     Buffer hidden(DType::kF32, {kTokens, kRank}), a(DType::kF32, {kRank, kInputs}), b(DType::kF32, {kOutputs, kRank});
     Buffer da(DType::kF32, {kRank, kInputs}), db(DType::kF32, {kOutputs, kRank}),
         dhidden(DType::kF32, {kTokens, kRank});
-    const LoraScratch scratch{{}, {}, dhidden.view()};
     for (auto _ : state) {
-      lora_backward(dx.view(), da.view(), db.view(), dy.view(), x.view(), hidden.view(), a.view(), b.view(), {},
-                    scratch);
+      lora_backward_pair(dhidden.view(), da.view(), db.view(), dy.view(), x.view(), hidden.view(), b.view(), {}, {});
+      lora_backward_input(dx.view(), dhidden.view(), a.view(), {}, {});
     }
     report_flops(state, 2.0 * kTokens * kRank * (2.0 * kInputs + 2.0 * kOutputs));
   })->UseRealTime();

@@ -217,12 +217,11 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
   const std::int64_t widest = std::max({config.hidden_size, config.intermediate_size, config.q_size()});
   pass.tile = planner.scratch("tile", options.act, {kTileRows * widest}, all);
   const std::int64_t rank = *std::max_element(largest.begin(), largest.end());
-  const std::int64_t gradient_rows = std::min(kGradientRows, tokens);
   if (rank > 0) {
     if (options.act != DType::kF32)
       pass.lora_pair = planner.scratch("lora_pair", options.act, {2 * rank * widest}, all);
     if (options.lora_dropout)
-      pass.lora_input = planner.scratch("lora_input", options.act, {gradient_rows, widest}, all);
+      pass.lora_input = planner.scratch("lora_input", options.act, {std::min(kGradientRows, tokens), widest}, all);
   }
   if (options.backward) {
     pass.dresidual = planner.act("dresidual", config.hidden_size, at(kFinalNorm, kProjectionGradients));
@@ -239,10 +238,7 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
     pass.delta =
         plan.add("delta", BufferKind::kActivations, DType::kF32, {tokens, config.heads}, at(kAttentionGradients));
     pass.dattention_in = planner.act("dattention_in", config.hidden_size, at(kProjectionGradients));
-    if (rank > 0) {
-      pass.lora_dhidden =
-          planner.scratch("lora_dhidden", options.act, {gradient_rows, rank}, at(kMlpGradients, kProjectionGradients));
-    }
+    if (rank > 0) pass.lora_dhidden = planner.act("lora_dhidden", rank, at(kMlpGradients, kProjectionGradients));
   }
   const std::int64_t rows = std::min(options.head_rows, tokens);
   pass.head_rows = planner.scratch("head_rows", options.act, {rows, config.hidden_size}, at(kHead));
@@ -299,9 +295,7 @@ BlockBuffers<TensorView> first_tokens(const BlockBuffers<TensorView>& block, std
   return part;
 }
 
-LoraScratch lora_scratch(const Activations& activations) {
-  return {activations.lora_pair, activations.lora_input, activations.lora_dhidden};
-}
+LoraScratch lora_scratch(const Activations& activations) { return {activations.lora_pair, activations.lora_input}; }
 
 HeadLossScratch head_scratch(const Activations& a, bool backward) {
   return {a.head_rows, a.head_logits,     backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses,

@@ -13,14 +13,27 @@ namespace {
 // to the base when it trains. Sums over tokens are made in blocks of kGradientRows, however the caller cuts its chunks.
 void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorView x, TensorView hidden,
                       const Linear& layer, const PassNoise& noise, const Activations& activations, std::int64_t begin) {
-  linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
+  const LoraPair& pair = layer.lora;
+  TensorView dhidden = activations.lora_dhidden;
+  if (pair.rank > 0) dhidden.shape = {x.rows(), pair.rank};
   for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
     const TensorView dy_rows = dy.slice_rows(first, count), x_rows = x.slice_rows(first, count);
     linear_backward_weight(layer.dweight, layer.dbias, dy_rows, x_rows);
-    if (layer.lora.rank == 0) return;
-    lora_backward(dx.slice_rows(first, count), layer.lora.da, layer.lora.db, dy_rows, x_rows,
-                  hidden_of(hidden, layer.lora, begin, x.rows()).slice_rows(first, count), layer.lora.a, layer.lora.b,
-                  lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
+    if (pair.rank == 0) return;
+    lora_backward_pair(dhidden.slice_rows(first, count), pair.da, pair.db, dy_rows, x_rows,
+                       hidden_of(hidden, pair, begin, x.rows()).slice_rows(first, count), pair.b,
+                       lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
+  });
+  const bool drops = noise.training && pair.dropout > 0;
+  if (pair.rank > 0 && !drops) {
+    return lora_linear_backward_input(dx, mode, dy, layer.weight, activations.tile, dhidden, pair.a,
+                                      lora_scratch(activations));
+  }
+  linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
+  if (!drops) return;
+  for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
+    lora_backward_input(dx.slice_rows(first, count), dhidden.slice_rows(first, count), pair.a,
+                        lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
   });
 }
 

@@ -169,12 +169,37 @@ HWY_INLINE bool unpacks_nf4(const RightOperand& b, const SumPiece& piece) {
 }
 #endif
 
+// pack_right of a dense matrix that is not transposed: its rows are the lines of the panels.
+template <typename T>
+HWY_INLINE void pack_right_lines(float* HWY_RESTRICT to, std::int64_t length, const RightOperand& b,
+                                 const SumPiece& piece, std::int64_t columns_begin, std::int64_t columns) {
+  const F32 d;
+  const std::int64_t width = panel_columns(), whole = columns / width * width;
+  const auto factor = hn::Set(d, b.factor);
+  for (std::int64_t l = 0; l < piece.count; ++l) {
+    const T* const from = static_cast<const T*>(b.weight.data) + (piece.begin + l) * b.stride + columns_begin;
+    float* const line = to + (piece.offset + l) * width;
+    for (std::int64_t n = 0; n < whole; n += width) {
+      for (std::int64_t i = 0; i < width; i += lanes()) {
+        hn::Store(hn::Mul(load(d, from + n + i), factor), d, line + n * length + i);
+      }
+    }
+    for (std::int64_t n = whole; n < columns || n % width != 0; ++n) {
+      line[whole * length + n - whole] = n < columns ? hn::GetLane(load(OneF32(), from + n)) * b.factor : 0.0f;
+    }
+  }
+}
+
 // Panels of panel_columns() columns: to[(panel * length + offset + l) * width + n] = b(begin + l, column); columns
 // past the end are 0. `rows` holds kMostLength * panel_columns() floats.
 HWY_INLINE void pack_right(float* HWY_RESTRICT to, std::int64_t length, const RightOperand& b, const SumPiece& piece,
                            std::int64_t columns_begin, std::int64_t columns, float* HWY_RESTRICT rows) {
   const std::int64_t width = panel_columns(), square = static_cast<std::int64_t>(hn::Lanes(Eight()));
   if (!b.transposed) {
+    if (b.weight.format == WeightFormat::kF32)
+      return pack_right_lines<float>(to, length, b, piece, columns_begin, columns);
+    if (b.weight.format == WeightFormat::kBF16)
+      return pack_right_lines<bf16>(to, length, b, piece, columns_begin, columns);
     const std::int64_t padded = (columns + width - 1) / width * width;
     for (std::int64_t l = 0; l < piece.count; ++l) {
       read_stored(rows, b, piece.begin + l, columns_begin, columns);

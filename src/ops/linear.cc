@@ -42,26 +42,26 @@ void for_each_tile(const WeightMatrix& weight, DType act, TensorView tile, F pro
   }
 }
 
-GemmTerm term_of(const LowRankTerm& low_rank) {
-  return {low_rank.hidden, false, RightOperand::of(low_rank.factor, true, low_rank.scale)};
+// Whether the product of this type packs the stored weight as it goes, without a tile of expanded rows.
+bool packs_weight_itself(const WeightMatrix& weight, DType act) {
+  return linear_takes_low_rank(act) || (weight.int8_products && act == DType::kF32);
 }
 
-// y = (or +=) x W^T plus the low-rank product, both through one pass over y.
-void multiply(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, const LowRankTerm* low_rank,
-              TensorView tile) {
+// c = (or +=) a times the weight (`transposed` in the forward product) plus the low-rank product, both through one pass
+// over c.
+void multiply(TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, bool accumulate,
+              const LowRankTerm* low_rank, TensorView tile) {
   std::array<GemmTerm, 2> terms;
-  terms[0] = {x, false, RightOperand::of(weight, true)};
-  if (low_rank != nullptr) terms[1] = term_of(*low_rank);
-  gemm(y, std::span(terms).first(low_rank == nullptr ? 1 : 2), accumulate, tile);
-}
-
-// The same in 8-bit integers; the low-rank product stays in f32.
-void multiply_int8(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, const LowRankTerm* low_rank,
-                   TensorView tile) {
-  int8_forward(y, x, weight, accumulate, tile);
-  if (low_rank == nullptr) return;
-  const GemmTerm term = term_of(*low_rank);
-  gemm(y, {&term, 1}, true, tile);
+  std::size_t count = 0;
+  const bool int8 = weight.int8_products;  // the low-rank product stays in f32
+  if (int8) {
+    (transposed ? int8_forward : int8_backward_input)(c, a, weight, accumulate, tile);
+  } else {
+    terms[count++] = {a, false, RightOperand::of(weight, transposed)};
+  }
+  if (low_rank != nullptr)
+    terms[count++] = {low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
+  if (count > 0) gemm(c, std::span(terms).first(count), accumulate || int8, tile);
 }
 
 template <typename T>
@@ -105,10 +105,8 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
   const bool accumulate = mode == GradientMode::kAccumulate;
   if (x.rows() == 1 && low_rank == nullptr) {
     multiply_vectors(y, x, weight, accumulate);
-  } else if (weight.int8_products && x.dtype == DType::kF32) {
-    multiply_int8(y, x, weight, accumulate, low_rank, tile);
-  } else if (linear_takes_low_rank(x.dtype)) {
-    multiply(y, x, weight, accumulate, low_rank, tile);
+  } else if (packs_weight_itself(weight, x.dtype)) {
+    multiply(y, x, weight, true, accumulate, low_rank, tile);
   } else {
     for_each_tile(weight, x.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
       matmul_bt(Matrix(y).column_block(begin, rows.rows), x, rows, 1.0f, accumulate);
@@ -122,15 +120,11 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
   }
 }
 
-void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                           TensorView tile) {
+void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight, TensorView tile,
+                           const LowRankTerm* low_rank) {
   const OpTimer timer(OpFamily::kLinears);
   const bool add = mode == GradientMode::kAccumulate;
-  if (weight.int8_products && dy.dtype == DType::kF32) return int8_backward_input(dx, dy, weight, add, tile);
-  if (linear_takes_low_rank(dy.dtype)) {
-    const GemmTerm term{dy, false, RightOperand::of(weight, false)};
-    return gemm(dx, {&term, 1}, add, tile);
-  }
+  if (packs_weight_itself(weight, dy.dtype)) return multiply(dx, dy, weight, false, add, low_rank, tile);
   for_each_tile(weight, dy.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
     matmul(dx, Matrix(dy).column_block(begin, rows.rows), rows, 1.0f, add || begin > 0);
   });

@@ -15,8 +15,8 @@ namespace attune {
 // fewer, larger products; kTileRows is where the products of this size reach their full speed.
 inline constexpr std::int64_t kTileRows = 512;
 
-// A second, low-rank product that joins the first in one pass over the result: hidden [N, R] act times the transposed
-// `factor` [outputs, R] f32, times scale.
+// A second, low-rank product that joins the first in one pass over the result, times scale: forward, hidden [N, R] act
+// times the transposed `factor` [outputs, R] f32; backward, the hidden gradient times `factor` [R, inputs].
 struct LowRankTerm {
   TensorView hidden, factor;
   float scale = 1.0f;
@@ -30,8 +30,8 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
                     GradientMode mode = GradientMode::kOverwrite, const LowRankTerm* low_rank = nullptr);
 
 // dx [N, inputs] act = (or +=) dy W; dy [N, outputs] act.
-void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                           TensorView tile);
+void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight, TensorView tile,
+                           const LowRankTerm* low_rank = nullptr);
 
 // dweight [outputs, inputs] f32 += dy^T x; dbias [outputs] f32 += column sums of dy. Empty views are skipped.
 void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x);

@@ -47,27 +47,29 @@ void lora_forward(TensorView y, TensorView hidden, TensorView x, TensorView a, T
   matmul_bt(y, hidden, in_act(b, x.dtype, scratch.pair, a.elements()), params.scale, true);
 }
 
-void lora_backward(TensorView dx, TensorView da, TensorView db, TensorView dy, TensorView x, TensorView hidden,
-                   TensorView a, TensorView b, const LoraParams& params, const LoraScratch& scratch) {
+void lora_backward_pair(TensorView dhidden, TensorView da, TensorView db, TensorView dy, TensorView x,
+                        TensorView hidden, TensorView b, const LoraParams& params, const LoraScratch& scratch) {
   const OpTimer timer(OpFamily::kLora);
-  const Matrix a_act = in_act(a, x.dtype, scratch.pair, 0);
-  const Matrix b_act = in_act(b, x.dtype, scratch.pair, a.elements());
-  const TensorView dhidden = first_rows_of(scratch.dhidden, hidden.rows(), hidden.columns());
-  matmul(dhidden, dy, b_act, params.scale);
+  matmul(dhidden, dy, in_act(b, x.dtype, scratch.pair, 0), params.scale);
   if (!db.empty()) matmul_at(db, dy, hidden, params.scale, true);
+  if (da.empty()) return;
+  TensorView input = x;
   if (params.dropout > 0) {
-    const TensorView input = first_rows_of(scratch.input, x.rows(), x.columns());
-    if (!da.empty()) {
-      dropout(input, x, params.dropout, params.key);
-      matmul_at(da, dhidden, input, 1.0f, true);
-    }
-    matmul(input, dhidden, a_act);
-    dropout(input, input, params.dropout, params.key);
-    add(dx, input);
-  } else {
-    if (!da.empty()) matmul_at(da, dhidden, x, 1.0f, true);
-    matmul(dx, dhidden, a_act, 1.0f, true);
+    input = first_rows_of(scratch.input, x.rows(), x.columns());
+    dropout(input, x, params.dropout, params.key);
   }
+  matmul_at(da, dhidden, input, 1.0f, true);
+}
+
+void lora_backward_input(TensorView dx, TensorView dhidden, TensorView a, const LoraParams& params,
+                         const LoraScratch& scratch) {
+  const OpTimer timer(OpFamily::kLora);
+  const Matrix a_act = in_act(a, dx.dtype, scratch.pair, 0);
+  if (params.dropout == 0) return matmul(dx, dhidden, a_act, 1.0f, true);
+  const TensorView input = first_rows_of(scratch.input, dx.rows(), dx.columns());
+  matmul(input, dhidden, a_act);
+  dropout(input, input, params.dropout, params.key);
+  add(dx, input);
 }
 
 void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const WeightMatrix& weight, TensorView bias,
@@ -81,6 +83,16 @@ void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const We
     linear_forward(y, x, weight, bias, tile, mode);
     lora_forward(y, hidden, x, a, b, params, scratch);
   }
+}
+
+void lora_linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
+                                TensorView tile, TensorView dhidden, TensorView a, const LoraScratch& scratch) {
+  if (linear_takes_low_rank(dy.dtype)) {
+    const LowRankTerm pair{dhidden, a};
+    return linear_backward_input(dx, mode, dy, weight, tile, &pair);
+  }
+  linear_backward_input(dx, mode, dy, weight, tile);
+  lora_backward_input(dx, dhidden, a, {}, scratch);
 }
 
 }  // namespace attune

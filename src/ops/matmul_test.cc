@@ -224,14 +224,15 @@ TEST(Lora, ForwardAndGradientsAreTheFormula) {
     Sample hidden(kTokens, kRank, DType::kF32, 7), da(kRank, kIn, DType::kF32, 8), db(kOut, kRank, DType::kF32, 9);
     std::vector<float> input(kTokens * kIn), dhidden(kTokens * kRank), ones(kTokens * kIn, 1.0f),
         mask(kTokens * kIn, 1.0f);
-    const LoraScratch scratch{
-        {}, {input.data(), DType::kF32, {kTokens, kIn}}, {dhidden.data(), DType::kF32, {kTokens, kRank}}};
+    const LoraScratch scratch{{}, {input.data(), DType::kF32, {kTokens, kIn}}};
+    const TensorView dhidden_view{dhidden.data(), DType::kF32, {kTokens, kRank}};
     const LoraParams params{kScale, drop, {1, 2}};
     const Shape shape{kTokens, kIn};
     if (drop > 0) dropout({mask.data(), DType::kF32, shape}, {ones.data(), DType::kF32, shape}, drop, params.key);
     lora_forward(y.view(), hidden.view(), x.view(), a.view(), b.view(), params, scratch);
-    lora_backward(dx.view(), da.view(), db.view(), dy.view(), x.view(), hidden.view(), a.view(), b.view(), params,
-                  scratch);
+    lora_backward_pair(dhidden_view, da.view(), db.view(), dy.view(), x.view(), hidden.view(), b.view(), params,
+                       scratch);
+    lora_backward_input(dx.view(), dhidden_view, a.view(), params, scratch);
 
     const auto kept = [&](std::int64_t t, std::int64_t i) {
       return static_cast<double>(mask[static_cast<std::size_t>(t * kIn + i)]);
@@ -269,6 +270,43 @@ TEST(Lora, ForwardAndGradientsAreTheFormula) {
         for (std::int64_t t = 0; t < kTokens; ++t)
           expected += kScale * dy.at(t, o) * h[static_cast<std::size_t>(t * kRank + r)];
         EXPECT_NEAR(db.stored_at(o * kRank + r), expected, 1e-4);
+      }
+    }
+  }
+}
+
+TEST_P(LinearFormats, LoraJoinsTheLayersProducts) {
+  constexpr std::int64_t kTokens = 5, kIn = 70, kOut = 131, kRank = 3;
+  StoredWeight weight(kOut, kIn, GetParam());
+  Sample x(kTokens, kIn, DType::kF32, 1), dy(kTokens, kOut, DType::kF32, 2), a(kRank, kIn, DType::kF32, 3),
+      b(kOut, kRank, DType::kF32, 4), dhidden(kTokens, kRank, DType::kF32, 5);
+  std::vector<float> tile(kOut * kIn);
+  const TensorView scratch{tile.data(), DType::kF32, {kOut * kIn}};
+  const auto exact = [&](std::int64_t o, std::int64_t i) {
+    return weight.exact[static_cast<std::size_t>(o * kIn + i)];
+  };
+  for (const GradientMode mode : {GradientMode::kOverwrite, GradientMode::kAccumulate}) {
+    const double before = mode == GradientMode::kAccumulate ? 1.0 : 0.0;
+    Sample y(kTokens, kOut, DType::kF32, 6), hidden(kTokens, kRank, DType::kF32, 7), dx(kTokens, kIn, DType::kF32, 8);
+    lora_linear_forward(y.view(), hidden.view(), x.view(), weight.matrix, {}, scratch, mode, a.view(), b.view(), {1.7f},
+                        {});
+    lora_linear_backward_input(dx.view(), mode, dy.view(), weight.matrix, scratch, dhidden.view(), a.view(), {});
+    for (std::int64_t t = 0; t < kTokens; ++t) {
+      std::vector<double> h(kRank);
+      for (std::int64_t r = 0; r < kRank; ++r) {
+        for (std::int64_t i = 0; i < kIn; ++i) h[static_cast<std::size_t>(r)] += x.at(t, i) * a.at(r, i);
+      }
+      for (std::int64_t o = 0; o < kOut; ++o) {
+        double expected = before * y.at(t, o);
+        for (std::int64_t i = 0; i < kIn; ++i) expected += x.at(t, i) * exact(o, i);
+        for (std::int64_t r = 0; r < kRank; ++r) expected += 1.7f * h[static_cast<std::size_t>(r)] * b.at(o, r);
+        ASSERT_NEAR(y.stored_at(t * kOut + o), expected, 1e-4);
+      }
+      for (std::int64_t i = 0; i < kIn; ++i) {
+        double expected = before * dx.at(t, i);
+        for (std::int64_t o = 0; o < kOut; ++o) expected += dy.at(t, o) * exact(o, i);
+        for (std::int64_t r = 0; r < kRank; ++r) expected += dhidden.at(t, r) * a.at(r, i);
+        ASSERT_NEAR(dx.stored_at(t * kIn + i), expected, 1e-4);
       }
     }
   }

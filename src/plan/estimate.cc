@@ -29,7 +29,7 @@ Estimate estimate(const Plan& plan, const RunPlan& run, const MachineProfile& ma
 std::vector<SweepRow> sweep(const Plan& plan, const MachineProfile& machine, int rows) {
   Recipe recipe = plan.recipe;
   const std::size_t least = plan_run(plan.needs, recipe, tight_schedule(plan.needs, recipe)).memory.total();
-  const std::size_t most = plan_run(plan.needs, recipe, roomy_schedule(recipe)).memory.total();
+  const std::size_t most = plan_run(plan.needs, recipe, roomy_schedule(plan.needs, recipe)).memory.total();
   std::vector<SweepRow> table;
   for (int i = 0; i < rows; ++i) {
     recipe.memory = least + (most - least) * static_cast<std::size_t>(i) / static_cast<std::size_t>(rows - 1);

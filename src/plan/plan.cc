@@ -79,7 +79,7 @@ Plan make_plan(const ModelSource& model, const Recipe& recipe, const TrainingDat
   plan.needs.program_bytes = program_bytes;
   for (const NamedParameter& p : plan.needs.parameters) plan.trained_parameters += p.value.elements();
   plan.run = schedule_run(plan.needs, recipe);
-  plan.kept = plan_run(plan.needs, recipe, roomy_schedule(recipe));
+  plan.kept = plan_run(plan.needs, recipe, roomy_schedule(plan.needs, recipe));
   plan.recomputed = plan_run(plan.needs, recipe, tight_schedule(plan.needs, recipe));
   return plan;
 }

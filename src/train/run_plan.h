@@ -90,7 +90,7 @@ std::size_t budget_of(const RunNeeds& needs, const Recipe& recipe);
 bool fits(const RunPlan& plan, const RunNeeds& needs, const Recipe& recipe);
 
 // The schedules at both ends: everything kept, and the least memory that the recipe allows.
-Schedule roomy_schedule(const Recipe& recipe);
+Schedule roomy_schedule(const RunNeeds& needs, const Recipe& recipe);
 Schedule tight_schedule(const RunNeeds& needs, const Recipe& recipe);
 
 // The schedule within the budget that takes the least time on a nominal machine (train/run_cost.h): more memory is never

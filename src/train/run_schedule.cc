@@ -4,6 +4,7 @@
 // and the fastest of those is the schedule.
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "train/run_cost.h"
 
@@ -11,7 +12,9 @@ namespace attune {
 namespace {
 
 constexpr std::array<std::int64_t, 6> kMlpRows = {0, 4096, 2048, 1024, 512, 256};
-constexpr std::array<std::int64_t, 4> kHeadRows = {256, 128, 64, 32};
+// The head's weight is laid out anew for every chunk: beside 256 rows that is a tenth of the products, beside 1,024 a
+// fortieth.
+constexpr std::array<std::int64_t, 6> kHeadRows = {1024, 512, 256, 128, 64, 32};
 static_assert(kMlpRows.back() % kGradientRows == 0);
 
 // A smaller optimizer state rounds more: it must be worth so much time.
@@ -22,6 +25,16 @@ bool may_recompute(const Recipe& recipe) { return recipe.train.gradient_checkpoi
 std::vector<OptimizerKind> optimizers_of(const Recipe& recipe) {
   if (recipe.train.optim != OptimizerKind::kAuto) return {recipe.train.optim};
   return {OptimizerKind::kAdamW, OptimizerKind::kAdamWBf16, OptimizerKind::kAdamW8Bit};
+}
+
+// Chunks of the head that differ for this many tokens, the largest first. In full training the head's weights are trained,
+// and their sums over tokens must not depend on the chunks: there is one size.
+std::span<const std::int64_t> head_rows_of(const RunNeeds& needs) {
+  static constexpr std::array<std::int64_t, 1> kOfFullTraining = {256};
+  if (needs.ranks.empty()) return kOfFullTraining;
+  std::span<const std::int64_t> rows = kHeadRows;
+  while (rows.size() > 1 && rows[1] >= needs.pass_tokens) rows = rows.subspan(1);
+  return rows;
 }
 
 // What blocks keep, from all to their input, without the steps that are worse than going on to the next: the lower hull of
@@ -110,9 +123,7 @@ Best best_with(OptimizerKind optimizer, const RunNeeds& needs, const Recipe& rec
   Best best;
   for (const std::int64_t mlp_rows : kMlpRows) {
     if (mlp_rows >= needs.pass_tokens) continue;
-    for (const std::int64_t head_rows : kHeadRows) {
-      // The head's weights are trained in full training; their sums over tokens must not depend on the chunks.
-      if (needs.ranks.empty() && head_rows != kHeadRows.front()) break;
+    for (const std::int64_t head_rows : head_rows_of(needs)) {
       const Chain chain{needs, recipe, keeps, {{}, mlp_rows, head_rows, optimizer}};
       if (best.schedule && seconds(chain.at(0)) >= best.seconds) continue;
       const auto found = first_fit(chain);
@@ -126,8 +137,9 @@ Best best_with(OptimizerKind optimizer, const RunNeeds& needs, const Recipe& rec
 
 }  // namespace
 
-Schedule roomy_schedule(const Recipe& recipe) {
+Schedule roomy_schedule(const RunNeeds& needs, const Recipe& recipe) {
   Schedule schedule;
+  schedule.head_rows = head_rows_of(needs).front();
   schedule.optimizer = optimizers_of(recipe).front();
   return schedule;
 }
@@ -135,7 +147,7 @@ Schedule roomy_schedule(const Recipe& recipe) {
 Schedule tight_schedule(const RunNeeds& needs, const Recipe& recipe) {
   Schedule schedule;
   schedule.optimizer = optimizers_of(recipe).back();
-  if (!needs.ranks.empty()) schedule.head_rows = kHeadRows.back();
+  schedule.head_rows = head_rows_of(needs).back();
   if (may_recompute(recipe)) schedule.keep.assign(static_cast<std::size_t>(needs.config.layers), Keep::kInput);
   if (needs.pass_tokens > kMlpRows.back()) schedule.mlp_rows = kMlpRows.back();
   if (needs.block_bytes > 0) {

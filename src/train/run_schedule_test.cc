@@ -48,7 +48,7 @@ TEST(Schedule, FitsEveryBudgetAndMoreMemoryIsNeverSlower) {
     for (const std::int64_t tokens : {256, 2048, 8192}) {
       Recipe recipe = recipe_for(tokens);
       const RunNeeds needs = needs_of(shape, recipe);
-      const std::size_t most = plan_run(needs, recipe, roomy_schedule(recipe)).memory.total();
+      const std::size_t most = plan_run(needs, recipe, roomy_schedule(needs, recipe)).memory.total();
       const std::size_t least = plan_run(needs, recipe, tight_schedule(needs, recipe)).memory.total();
       ASSERT_LT(least, most);
       double before = std::numeric_limits<double>::infinity();
@@ -74,7 +74,7 @@ TEST(Schedule, WithOneOptimizerMoreMemoryIsStrictlyNeverSlower) {
   Recipe recipe = recipe_for(2048);
   recipe.train.optim = OptimizerKind::kAdamW;
   const RunNeeds needs = needs_of("qwen2.5-0.5b", recipe);
-  const std::size_t most = plan_run(needs, recipe, roomy_schedule(recipe)).memory.total();
+  const std::size_t most = plan_run(needs, recipe, roomy_schedule(needs, recipe)).memory.total();
   const std::size_t least = plan_run(needs, recipe, tight_schedule(needs, recipe)).memory.total();
   Rng rng{5, 0, 0};
   std::vector<std::size_t> budgets;
@@ -92,7 +92,7 @@ TEST(Schedule, WithOneOptimizerMoreMemoryIsStrictlyNeverSlower) {
 TEST(Schedule, WeightsBelowTheBudgetStayInMemoryAndLargerOnesAreStreamed) {
   Recipe recipe = recipe_for(512);
   const RunNeeds needs = needs_of("mistral-7b", recipe);
-  recipe.memory = plan_run(needs, recipe, roomy_schedule(recipe)).memory.total();
+  recipe.memory = plan_run(needs, recipe, roomy_schedule(needs, recipe)).memory.total();
   EXPECT_EQ(schedule_run(needs, recipe).memory.streamed, 0u);
   recipe.memory = 1'500'000'000;  // of 4.1 GB of weights
   const RunPlan streamed = schedule_run(needs, recipe);
@@ -181,6 +181,7 @@ TEST(Schedule, KeepingRecomputingChunkingAndStreamingGiveTheSameBits) {
       expect_same({.keep = {Keep::kInput, Keep::kContext, Keep::kAttention, Keep::kProducts}}, "mixed");
       expect_same({.keep = std::vector<Keep>(4, Keep::kInput), .mlp_rows = 256}, "chunks");
       expect_same({.keep = {Keep::kAttention}, .mlp_rows = 512, .head_rows = 32}, "a few chunks");
+      expect_same({.keep = {}, .head_rows = 1024}, "few chunks of the head");
       expect_same(
           {.keep = std::vector<Keep>(4, Keep::kInput), .mlp_rows = 256, .stream_embedding = true, .streamed_blocks = 3},
           "streamed");
