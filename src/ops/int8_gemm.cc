@@ -38,52 +38,66 @@ struct Int8Part {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Sums of products of pairs. Where no instruction adds neighbouring products in place, the codes are multiplied in f32,
-// in which sums of 512 products of two 8-bit codes are exact too.
+// A panel of b: its codes, what its columns' sums begin with, and their scales.
+struct RightCodes {
+  const std::int32_t *codes, *starts;
+  const float* scales;
+};
+
+// The sums of four products in each lane, of unsigned bytes of a and signed ones of b.
+#if HWY_TARGET == HWY_AVX2
+HWY_INLINE hn::Vec<I32> products_of_bytes(hn::Vec<I32> a, hn::Vec<I32> b) {
+  return {_mm256_madd_epi16(_mm256_maddubs_epi16(a.raw, b.raw), _mm256_set1_epi16(1))};
+}
+#elif HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+HWY_INLINE hn::Vec<I32> products_of_bytes(hn::Vec<I32> a, hn::Vec<I32> b) {
+  return {_mm512_madd_epi16(_mm512_maddubs_epi16(a.raw, b.raw), _mm512_set1_epi16(1))};
+}
+#endif
+
+// c [kRows, panel] (+)= the products of a panel of a and one of b, times the scales of row and column. Where no
+// instruction multiplies bytes, they are multiplied in f32, in which sums of 512 products of two such codes are exact too.
 template <int kRows>
 HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, const std::int32_t* HWY_RESTRICT a,
-                                 const std::int32_t* HWY_RESTRICT b, std::int64_t pairs, const float* row_scales,
-                                 const float* column_scales, bool accumulate) {
+                                 const RightCodes& right, std::int64_t quads, const float* row_scales,
+                                 bool accumulate) {
   const F32 d;
-  const hn::Rebind<std::int32_t, F32> d32;
+  const I32 d32;
   const std::int64_t width = lanes();
+  const std::int32_t* HWY_RESTRICT b = right.codes;
   for (int r = 0; r < kRows && accumulate; ++r) hwy::Prefetch(c + r * c_row);
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
-  const hn::Repartition<std::int16_t, F32> d16;
-  hn::Vec<decltype(d32)> sums[kRows][kPanelVectors];
-  auto carry = hn::Zero(d32);  // stays 0: these multiplies add the pair themselves
+  hn::Vec<I32> sums[kRows][kPanelVectors];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::Zero(d32);
+    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::LoadU(d32, right.starts + v * width);
   }
 #pragma GCC unroll 4
-  for (std::int64_t p = 0; p < pairs; ++p) {
-    hn::Vec<decltype(d16)> from[kPanelVectors];
-    for (int v = 0; v < kPanelVectors; ++v) from[v] = hn::BitCast(d16, hn::Load(d32, b + v * width));
+  for (std::int64_t q = 0; q < quads; ++q) {
+    hn::Vec<I32> from[kPanelVectors];
+    for (int v = 0; v < kPanelVectors; ++v) from[v] = hn::Load(d32, b + v * width);
     for (int r = 0; r < kRows; ++r) {
-      const auto factor = hn::BitCast(d16, hn::Set(d32, a[r]));
-      for (int v = 0; v < kPanelVectors; ++v) {
-        sums[r][v] = hn::ReorderWidenMulAccumulate(d32, factor, from[v], sums[r][v], carry);
-      }
+      const auto factor = hn::Set(d32, a[r]);
+      for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::Add(sums[r][v], products_of_bytes(factor, from[v]));
     }
     a += kPanel;
     b += kPanelVectors * width;
   }
-  const auto to_f32 = [d](hn::Vec<decltype(d32)> sum) HWY_ATTR { return hn::ConvertTo(d, sum); };
+  const auto to_f32 = [d](hn::Vec<I32> sum) HWY_ATTR { return hn::ConvertTo(d, sum); };
 #else
   hn::Vec<F32> sums[kRows][kPanelVectors];
   for (int r = 0; r < kRows; ++r) {
-    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::Zero(d);
+    for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::ConvertTo(d, hn::LoadU(d32, right.starts + v * width));
   }
-  for (std::int64_t p = 0; p < pairs; ++p) {
-    for (int r = 0; r < kRows; ++r) {
-      std::int16_t codes[2];
-      std::memcpy(codes, a + r, sizeof(codes));
-      const auto first = hn::Set(d, static_cast<float>(codes[0])), second = hn::Set(d, static_cast<float>(codes[1]));
+  for (std::int64_t q = 0; q < quads; ++q) {
+    const auto* const bytes = reinterpret_cast<const std::uint8_t*>(a);
+    for (int i = 0; i < 4; ++i) {
+      hn::Vec<F32> from[kPanelVectors];
       for (int v = 0; v < kPanelVectors; ++v) {
-        const auto pair = hn::Load(d32, b + v * width);
-        const auto low = hn::ConvertTo(d, hn::ShiftRight<16>(hn::ShiftLeft<16>(pair)));
-        const auto high = hn::ConvertTo(d, hn::ShiftRight<16>(pair));
-        sums[r][v] = hn::MulAdd(second, high, hn::MulAdd(first, low, sums[r][v]));
+        from[v] = hn::ConvertTo(d, hn::ShiftRight<24>(hn::ShiftLeftSame(hn::Load(d32, b + v * width), 24 - 8 * i)));
+      }
+      for (int r = 0; r < kRows; ++r) {
+        const auto factor = hn::Set(d, static_cast<float>(bytes[4 * r + i]));
+        for (int v = 0; v < kPanelVectors; ++v) sums[r][v] = hn::MulAdd(factor, from[v], sums[r][v]);
       }
     }
     a += kPanel;
@@ -96,70 +110,70 @@ HWY_NOINLINE void multiply_codes(float* HWY_RESTRICT c, std::int64_t c_row, cons
 #pragma GCC unroll 4
     for (int v = 0; v < kPanelVectors; ++v) {
       float* const to = c + r * c_row + v * width;
-      const auto scale = hn::Mul(hn::Set(d, row_scales[r]), hn::LoadU(d, column_scales + v * width));
+      const auto scale = hn::Mul(hn::Set(d, row_scales[r]), hn::LoadU(d, right.scales + v * width));
       const auto product = hn::Mul(to_f32(sums[r][v]), scale);
       hn::StoreU(accumulate ? hn::Add(hn::LoadU(d, to), product) : product, d, to);
     }
   }
 }
 
-HWY_INLINE void multiply_code_rows(float* c, std::int64_t c_row, const std::int32_t* a, const std::int32_t* b,
-                                   std::int64_t rows, std::int64_t pairs, const float* row_scales,
-                                   const float* column_scales, bool accumulate) {
+HWY_INLINE void multiply_code_rows(float* c, std::int64_t c_row, const std::int32_t* a, const RightCodes& right,
+                                   std::int64_t rows, std::int64_t quads, const float* row_scales, bool accumulate) {
   switch (rows) {
     case 1:
-      return multiply_codes<1>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+      return multiply_codes<1>(c, c_row, a, right, quads, row_scales, accumulate);
     case 2:
-      return multiply_codes<2>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+      return multiply_codes<2>(c, c_row, a, right, quads, row_scales, accumulate);
     case 3:
-      return multiply_codes<3>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+      return multiply_codes<3>(c, c_row, a, right, quads, row_scales, accumulate);
     case 4:
-      return multiply_codes<4>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+      return multiply_codes<4>(c, c_row, a, right, quads, row_scales, accumulate);
     case 5:
-      return multiply_codes<5>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+      return multiply_codes<5>(c, c_row, a, right, quads, row_scales, accumulate);
     default:
-      return multiply_codes<6>(c, c_row, a, b, pairs, row_scales, column_scales, accumulate);
+      return multiply_codes<6>(c, c_row, a, right, quads, row_scales, accumulate);
   }
 }
 
 // The buffers of one part, in the thread's scratch.
 struct CodeBuffers {
-  std::int32_t *left, *right;
+  std::int32_t *left, *right, *starts;
   float *row_scales, *column_scales, *floats;
-  std::int16_t* codes;
+  std::int8_t* codes;
 };
 
 CodeBuffers code_buffers(std::int64_t right_columns, std::int64_t width) {
-  constexpr std::int64_t kPairs = kCodeLength / 2;
-  const std::int64_t left = kLeftRows * kPairs, right = right_columns * kPairs;
-  const std::int64_t codes = std::max(width * (kCodeLength + 2), 2 * right_columns) / 2 + 16;
-  const std::int64_t floats = std::max(right_columns, kCodeLength) + 16;
-  float* at = thread_scratch(static_cast<std::size_t>(left + right + kLeftRows + right_columns + floats + codes + 16));
+  constexpr std::int64_t kQuads = kInt8Block / 4;
+  const std::int64_t left = kLeftRows * kQuads, right = right_columns * kQuads;
+  const std::int64_t codes = std::max(width * kInt8Block, 4 * right_columns) / 4;
+  const std::int64_t floats = std::max(right_columns, kInt8Block);
+  float* at = thread_scratch(static_cast<std::size_t>(left + right + codes + 2 * right_columns + floats + kLeftRows));
   CodeBuffers buffers;
   buffers.left = reinterpret_cast<std::int32_t*>(at);
   buffers.right = reinterpret_cast<std::int32_t*>(at += left);
-  buffers.column_scales = at += right;
+  buffers.codes = reinterpret_cast<std::int8_t*>(at += right);
+  buffers.starts = reinterpret_cast<std::int32_t*>(at += codes);
+  buffers.column_scales = at += right_columns;
   buffers.floats = at += right_columns;
-  buffers.codes = reinterpret_cast<std::int16_t*>(at += floats);
-  buffers.row_scales = at += codes;
+  buffers.row_scales = at += floats;
   return buffers;
 }
 
 void multiply_packed(const Int8Part& p, const CodeBuffers& buffers, std::int64_t row, std::int64_t rows,
-                     std::int64_t column, std::int64_t columns, std::int64_t pairs, bool accumulate) {
+                     std::int64_t column, std::int64_t columns, std::int64_t quads, bool accumulate) {
   const std::int64_t width = panel_columns(), stride = p.c.columns();
   alignas(64) float edge[kPanel * kPanelVectors * 16];
   for (std::int64_t outer = 0; outer < rows; outer += kLeftBlockRows) {
     const std::int64_t end = std::min(rows, outer + kLeftBlockRows);
     for (std::int64_t n = 0; n < columns; n += width) {
       const std::int64_t count = std::min(width, columns - n);
+      const RightCodes right{buffers.right + n * quads, buffers.starts + n, buffers.column_scales + n};
       for (std::int64_t r = outer; r < end; r += kPanel) {
         const std::int64_t panel_rows = std::min(kPanel, end - r);
         float* const c = p.c.as<float>() + (row + r) * stride + column + n;
         const bool whole = count == width;
-        multiply_code_rows(whole ? c : edge, whole ? stride : width, buffers.left + r * pairs,
-                           buffers.right + n * pairs, panel_rows, pairs, buffers.row_scales + r,
-                           buffers.column_scales + n, whole && accumulate);
+        multiply_code_rows(whole ? c : edge, whole ? stride : width, buffers.left + r * quads, right, panel_rows, quads,
+                           buffers.row_scales + r, whole && accumulate);
         for (std::int64_t i = 0; i < panel_rows && !whole; ++i) {
           for (std::int64_t j = 0; j < count; ++j) {
             float& to = c[i * stride + j];
@@ -174,25 +188,26 @@ void multiply_packed(const Int8Part& p, const CodeBuffers& buffers, std::int64_t
 void int8_part(const Int8Part& p) {
   const std::int64_t width = panel_columns(), right_columns = (kRightColumns + width - 1) / width * width;
   const std::int64_t length = p.a.columns();
+  const std::int32_t levels = code_levels(p.weight.format).activations;
   const CodeBuffers buffers = code_buffers(right_columns, width);
   const std::int64_t row_step = even_rows(p.row_end - p.row_begin, kLeftRows, kPanel);
   for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
     const std::int64_t rows = std::min(row_step, p.row_end - row);
-    for (std::int64_t begin = 0; begin < length; begin += kCodeLength) {
-      const std::int64_t count = std::min(kCodeLength, length - begin), pairs = (count + 1) / 2;
-      pack_left_codes(buffers.left, buffers.row_scales, p.a.as<float>() + row * length, length,
+    for (std::int64_t begin = 0; begin < length; begin += kInt8Block) {
+      const std::int64_t count = std::min(kInt8Block, length - begin), quads = (count + 3) / 4;
+      pack_left_codes(buffers.left, buffers.row_scales, levels, p.a.as<float>() + row * length, length,
                       p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
       for (std::int64_t column = p.column_begin; column < p.column_end; column += right_columns) {
         const std::int64_t columns = std::min(right_columns, p.column_end - column);
         {
           const OpTimer timer(OpFamily::kDecode);
-          pack_right_codes(buffers.right, p.weight, p.scales, p.transposed, begin, count, column, columns,
-                           buffers.codes, buffers.floats);
+          pack_right_codes(buffers.right, buffers.starts, levels, p.weight, p.scales, p.transposed, begin, count,
+                           column, columns, buffers.codes, buffers.floats);
         }
         for (std::int64_t n = 0; n < columns; ++n)
           buffers.column_scales[n] = p.transposed ? p.scales[column + n] : 1.0f;
         for (std::int64_t n = columns; n % width != 0; ++n) buffers.column_scales[n] = 0.0f;
-        multiply_packed(p, buffers, row, rows, column, columns, pairs, p.accumulate || begin > 0);
+        multiply_packed(p, buffers, row, rows, column, columns, quads, p.accumulate || begin > 0);
       }
     }
   }
@@ -207,6 +222,13 @@ HWY_AFTER_NAMESPACE();
 namespace attune {
 
 HWY_EXPORT(int8_part);
+
+// Neither the pairs nor the f32 sums of a block lose anything.
+constexpr bool sums_are_exact(CodeLevels levels) {
+  return 2 * (2 * levels.activations) * levels.weights <= 32767 &&
+         kInt8Block * (2 * levels.activations) * levels.weights <= 1 << 24;
+}
+static_assert(sums_are_exact(code_levels(WeightFormat::kInt8)) && sums_are_exact(code_levels(WeightFormat::kNF4)));
 
 void int8_row_scales(float* scales, const WeightMatrix& weight) {
   constexpr std::int64_t kRows = 16, kChunk = 1024;
@@ -230,7 +252,7 @@ void int8_row_scales(float* scales, const WeightMatrix& weight) {
           decode_span(chunk, weight, row, at, count);
         for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(chunk[i]));
       }
-      scales[row] = most / 127.0f;
+      scales[row] = most / static_cast<float>(code_levels(weight.format).weights);
     }
   });
 }

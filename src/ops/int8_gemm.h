@@ -1,12 +1,25 @@
 // Linear layers in 8-bit integers: activations rounded with one scale for each row and 512 summands, weights with one for
-// each output row; sums exact in i32, added up in f32. For processors without 8-bit dot products the codes are widened to
-// 16 bits, pairs of which AVX2 multiplies and adds in one instruction.
+// each output row; sums exact in i32, added up in f32. AVX2 multiplies unsigned bytes by signed ones and adds two
+// neighbours in 16 bits, so the activations' codes are moved up to be unsigned, and the two sides share 13 bits.
 #pragma once
+
+#include <cstdint>
 
 #include "quant/weight.h"
 #include "tensor/tensor.h"
 
 namespace attune {
+
+inline constexpr std::int64_t kInt8Block = 512;  // summands that share an activation's scale
+
+// The largest codes of activations and weights. Two products of codes up to twice the activations' fit into 16 bits; of
+// the pairs that do, equal ones lose least. Weights stored in 8 bits keep their codes.
+struct CodeLevels {
+  std::int32_t activations, weights;
+};
+constexpr CodeLevels code_levels(WeightFormat format) {
+  return format == WeightFormat::kInt8 ? CodeLevels{63, 127} : CodeLevels{90, 91};
+}
 
 // y [N, outputs] = (or +=) x W^T, all activations f32. `workspace` is scratch as in gemm.
 void int8_forward(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, TensorView workspace);
@@ -16,8 +29,8 @@ void int8_forward(TensorView y, TensorView x, const WeightMatrix& weight, bool a
 void int8_backward_input(TensorView dx, TensorView dy, const WeightMatrix& weight, bool accumulate,
                          TensorView workspace);
 
-// The scale of each row: the largest magnitude over 127 (for NF4 the largest block scale, for int8 the stored one). One
-// thread per part of the rows; scales has weight.rows elements.
+// The scale of each row: the largest magnitude over the largest code (for NF4 the largest block scale, for int8 the
+// stored one). One thread per part of the rows; scales has weight.rows elements.
 void int8_row_scales(float* scales, const WeightMatrix& weight);
 
 }  // namespace attune

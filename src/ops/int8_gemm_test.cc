@@ -7,8 +7,6 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kBlock = 512;  // summands that share a scale
-
 // sum over l of round(a factor) round(w / scale), block by block, with every scale in f32 as the kernel has it.
 Doubles rounded_product(const Doubles& a, const TestWeight& weight, const std::vector<float>& scales, bool forward,
                         std::int64_t tokens) {
@@ -16,8 +14,8 @@ Doubles rounded_product(const Doubles& a, const TestWeight& weight, const std::v
   const std::int64_t outputs = forward ? weight.matrix.rows : weight.matrix.columns;
   Doubles c(static_cast<std::size_t>(tokens * outputs), 0.0);
   for (std::int64_t t = 0; t < tokens; ++t) {
-    for (std::int64_t begin = 0; begin < length; begin += kBlock) {
-      const std::int64_t end = std::min(length, begin + kBlock);
+    for (std::int64_t begin = 0; begin < length; begin += kInt8Block) {
+      const std::int64_t end = std::min(length, begin + kInt8Block);
       std::vector<float> values;
       float most = 0.0f;
       for (std::int64_t l = begin; l < end; ++l) {
@@ -25,7 +23,8 @@ Doubles rounded_product(const Doubles& a, const TestWeight& weight, const std::v
         values.push_back(forward ? value : value * scales[static_cast<std::size_t>(l)]);
         most = std::max(most, std::abs(values.back()));
       }
-      const float factor = most > 0.0f ? 127.0f / most : 0.0f;
+      const auto levels = static_cast<float>(code_levels(weight.matrix.format).activations);
+      const float factor = most > 0.0f ? levels / most : 0.0f;
       for (std::int64_t o = 0; o < outputs; ++o) {
         double sum = 0;
         for (std::int64_t l = begin; l < end; ++l) {
@@ -36,7 +35,7 @@ Doubles rounded_product(const Doubles& a, const TestWeight& weight, const std::v
                  (scale > 0 ? std::nearbyint(w / scale) : 0.0);
         }
         c[static_cast<std::size_t>(t * outputs + o)] +=
-            sum * most / 127.0 * (forward ? scales[static_cast<std::size_t>(o)] : 1.0);
+            sum * most / levels * (forward ? scales[static_cast<std::size_t>(o)] : 1.0);
       }
     }
   }

@@ -1,4 +1,4 @@
-// Packing the operands of int8_gemm.cc: pairs of neighbouring summands as two i16 in one 32-bit lane. Included once per
+// Packing the operands of int8_gemm.cc: quads of neighbouring summands as four bytes of one 32-bit lane. Included once per
 // Highway target, hence the toggled guard.
 #if defined(ATTUNE_OPS_INT8_PACK_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ATTUNE_OPS_INT8_PACK_INL_H_
@@ -11,69 +11,83 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 
 #include "ops/gemm_pack-inl.h"
+#include "ops/int8_gemm.h"
 #include "quant/nf4.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attune {
 namespace HWY_NAMESPACE {
 
-constexpr float kInt8Levels = 127.0f;
-constexpr std::int64_t kCodeLength = 512;  // summands of one block: a panel of b fills half of L1
+using I32 = hn::Rebind<std::int32_t, F32>;
+
+// to[i] = values[i] * factor rounded to nearest even, plus `offset`; within the reach of T, which has 8 bits.
+template <typename T>
+HWY_INLINE void round_bytes(T* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor, std::int32_t offset,
+                            std::int64_t count) {
+  std::int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const F32 d;
+  const I32 d32;
+  const hn::Rebind<T, F32> d8;
+  for (; i + lanes() <= count; i += lanes()) {
+    const auto code = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)));
+    hn::StoreU(hn::DemoteTo(d8, hn::Add(code, hn::Set(d32, offset))), d8, to + i);
+  }
+#endif
+  for (; i < count; ++i) to[i] = static_cast<T>(std::lrint(values[i] * factor) + offset);
+}
 
 // Codes of stored elements [column, column + count) of a row, for the row's scale. `floats` is scratch for `count`.
-HWY_INLINE void read_codes(std::int16_t* HWY_RESTRICT to, const WeightMatrix& weight, float scale, std::int64_t row,
+HWY_INLINE void read_codes(std::int8_t* HWY_RESTRICT to, const WeightMatrix& weight, float scale, std::int64_t row,
                            std::int64_t column, std::int64_t count, float* HWY_RESTRICT floats) {
   const float factor = scale > 0.0f ? 1.0f / scale : 0.0f;
   if (weight.format == WeightFormat::kInt8) {
-    const auto* const from = static_cast<const std::int8_t*>(weight.data) + row * weight.columns + column;
-    for (std::int64_t i = 0; i < count; ++i) to[i] = from[i];
+    std::memcpy(to, static_cast<const std::int8_t*>(weight.data) + row * weight.columns + column,
+                static_cast<std::size_t>(count));
     return;
   }
 #if HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
   if (weight.format == WeightFormat::kNF4 && weight.columns % kNf4Block == 0 && column % kNf4Block == 0 &&
       count % kNf4Block == 0) {
     const hn::CappedTag<std::uint8_t, 32> d8;
-    const hn::CappedTag<std::uint8_t, 16> half8;
-    const hn::CappedTag<std::int8_t, 16> signed8;
-    const hn::CappedTag<std::int16_t, 16> d16;
+    const hn::CappedTag<std::int8_t, 16> half8;
     const hn::Repartition<std::uint16_t, decltype(d8)> du16;
     const std::int64_t first = (row * weight.columns + column) / kNf4Block;
     const auto* codes = static_cast<const std::uint8_t*>(weight.data) + first * (kNf4Block / 2);
     for (std::int64_t b = 0; b < count / kNf4Block; ++b, codes += kNf4Block / 2, to += kNf4Block) {
       float block_scale;
       nf4_scales(&block_scale, weight, first + b, 1);
-      alignas(32) std::int16_t wide[16];
-      alignas(16) std::uint8_t table[16];
-      round_codes(wide, kNf4Values.data(), block_scale * factor, 16);
-      for (int i = 0; i < 16; ++i) table[i] = static_cast<std::uint8_t>(wide[i]);
-      const auto lookup = hn::LoadDup128(d8, table), nibble = hn::Set(d8, 15);
+      alignas(16) std::int8_t table[16];
+      round_bytes(table, kNf4Values.data(), block_scale * factor, 0, 16);
+      const auto lookup = hn::LoadDup128(d8, reinterpret_cast<const std::uint8_t*>(table)), nibble = hn::Set(d8, 15);
       const auto packed = hn::LoadU(d8, codes);
       const auto high =
           hn::TableLookupBytes(lookup, hn::And(hn::BitCast(d8, hn::ShiftRight<4>(hn::BitCast(du16, packed))), nibble));
       const auto low = hn::TableLookupBytes(lookup, hn::And(packed, nibble));
-      const auto lower = hn::InterleaveLower(d8, high, low), upper = hn::InterleaveUpper(d8, high, low);
-      const auto put = [&](auto bytes, std::int64_t at)
-                           HWY_ATTR { hn::StoreU(hn::PromoteTo(d16, hn::BitCast(signed8, bytes)), d16, to + at); };
-      put(hn::LowerHalf(half8, lower), 0), put(hn::LowerHalf(half8, upper), 16);
-      put(hn::UpperHalf(half8, lower), 32), put(hn::UpperHalf(half8, upper), 48);
+      const hn::Repartition<std::int8_t, decltype(d8)> signed8;
+      const auto lower = hn::BitCast(signed8, hn::InterleaveLower(d8, high, low)),
+                 upper = hn::BitCast(signed8, hn::InterleaveUpper(d8, high, low));
+      hn::StoreU(hn::LowerHalf(half8, lower), half8, to), hn::StoreU(hn::LowerHalf(half8, upper), half8, to + 16);
+      hn::StoreU(hn::UpperHalf(half8, lower), half8, to + 32), hn::StoreU(hn::UpperHalf(half8, upper), half8, to + 48);
     }
     return;
   }
 #endif
   decode_span(floats, weight, row, column, count);
-  round_codes(to, floats, factor, count);
+  round_bytes(to, floats, factor, 0, count);
 }
 
-// Rows [first, first + rows) of a, summands [begin, begin + count) times `factors` (null: 1), rounded with a scale each:
-// to[(panel * pairs + pair) * kPanel + r], scales[r]. `pairs` is half of count, rounded up.
-HWY_INLINE void pack_left_codes(std::int32_t* HWY_RESTRICT to, float* scales, const float* a, std::int64_t stride,
-                                const float* factors, std::int64_t rows, std::int64_t begin, std::int64_t count,
-                                float* HWY_RESTRICT floats) {
+// Rows [first, first + rows) of a, summands [begin, begin + count) times `factors` (null: 1), rounded with a scale each
+// and moved up by `levels`: to[(panel * quads + quad) * kPanel + r], scales[r]. `quads` is a quarter of count, rounded up.
+HWY_INLINE void pack_left_codes(std::int32_t* HWY_RESTRICT to, float* scales, std::int32_t levels, const float* a,
+                                std::int64_t stride, const float* factors, std::int64_t rows, std::int64_t begin,
+                                std::int64_t count, float* HWY_RESTRICT floats) {
   const F32 d;
-  const std::int64_t pairs = (count + 1) / 2;
-  alignas(64) std::int16_t codes[kCodeLength + 2] = {};
+  const std::int64_t quads = (count + 3) / 4;
+  alignas(64) std::uint8_t codes[kInt8Block] = {};
   for (std::int64_t r = 0; r < rows; ++r) {
     const float* from = a + r * stride + begin;
     if (factors != nullptr) {
@@ -85,72 +99,98 @@ HWY_INLINE void pack_left_codes(std::int32_t* HWY_RESTRICT to, float* scales, co
       from = floats;
     }
     const float most = largest_magnitude(from, count);
-    scales[r] = most / kInt8Levels;
-    round_codes(codes, from, most > 0.0f ? kInt8Levels / most : 0.0f, count);
-    codes[count] = 0;
-    std::int32_t* const panel = to + (r / kPanel) * pairs * kPanel + r % kPanel;
-    for (std::int64_t p = 0; p < pairs; ++p) {
-      std::int32_t pair;
-      std::memcpy(&pair, codes + 2 * p, sizeof(pair));
-      panel[p * kPanel] = pair;
+    const auto largest_code = static_cast<float>(levels);
+    scales[r] = most / largest_code;
+    round_bytes(codes, from, most > 0.0f ? largest_code / most : 0.0f, levels, count);
+    std::int32_t* const panel = to + (r / kPanel) * quads * kPanel + r % kPanel;
+    for (std::int64_t q = 0; q < quads; ++q) {
+      std::int32_t quad;
+      std::memcpy(&quad, codes + 4 * q, sizeof(quad));
+      panel[q * kPanel] = quad;
     }
-  }
-  for (std::int64_t r = rows; r % kPanel != 0; ++r) {
-    std::int32_t* const panel = to + (r / kPanel) * pairs * kPanel + r % kPanel;
-    for (std::int64_t p = 0; p < pairs; ++p) panel[p * kPanel] = 0;
   }
 }
 
-// Panels of panel_columns() columns: to[(panel * pairs + pair) * width + n]. `codes` is scratch for panel_columns() rows
-// of kCodeLength + 2, or for two rows of `columns` rounded up to panels.
-HWY_INLINE void pack_right_codes(std::int32_t* HWY_RESTRICT to, const WeightMatrix& weight, const float* scales,
-                                 bool transposed, std::int64_t begin, std::int64_t count, std::int64_t columns_begin,
-                                 std::int64_t columns, std::int16_t* HWY_RESTRICT codes, float* HWY_RESTRICT floats) {
-  const std::int64_t width = panel_columns(), pairs = (count + 1) / 2;
-  if (transposed) {
-    constexpr std::int64_t kRow = kCodeLength + 2;
-    const std::int64_t square = static_cast<std::int64_t>(hn::Lanes(Eight()));
-    for (std::int64_t n = 0; n < columns; n += width) {
-      for (std::int64_t c = 0; c < width; ++c) {
-        std::int16_t* const row = codes + c * kRow;
-        const std::int64_t column = columns_begin + n + c;
-        if (n + c < columns)
-          read_codes(row, weight, scales[column], column, begin, count, floats);
-        else
-          std::fill(row, row + count, std::int16_t{0});
-        row[count] = 0;
-      }
-      // A pair moves as one 32-bit value; only its bits matter.
-      const auto* const from = reinterpret_cast<const float*>(codes);
-      auto* const panel = reinterpret_cast<float*>(to + n * pairs);
-      std::int64_t p = 0;
-      for (; p + square <= pairs; p += square) {
-        for (std::int64_t c = 0; c < width; c += square) {
-          transpose_square(panel + p * width + c, width, from + c * (kRow / 2) + p, kRow / 2);
-        }
-      }
-      for (; p < pairs; ++p) {
-        for (std::int64_t c = 0; c < width; ++c) {
-          std::memcpy(panel + p * width + c, codes + c * kRow + 2 * p, sizeof(float));
-        }
-      }
-    }
-    return;
+// to[4 * n + i] = rows[i * stride + n]: four rows of bytes as one of quads.
+HWY_INLINE void interleave_rows(std::int8_t* HWY_RESTRICT to, const std::int8_t* HWY_RESTRICT rows, std::int64_t stride,
+                                std::int64_t count) {
+  std::int64_t n = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::CappedTag<std::int8_t, 16> d8;
+  const hn::Repartition<std::int16_t, decltype(d8)> d16;
+  for (; n + 16 <= count; n += 16) {
+    const auto row = [&](std::int64_t i) HWY_ATTR { return hn::LoadU(d8, rows + i * stride + n); };
+    const auto r0 = row(0), r1 = row(1), r2 = row(2), r3 = row(3);
+    const auto low01 = hn::BitCast(d16, hn::InterleaveLower(d8, r0, r1)),
+               low23 = hn::BitCast(d16, hn::InterleaveLower(d8, r2, r3)),
+               high01 = hn::BitCast(d16, hn::InterleaveUpper(d8, r0, r1)),
+               high23 = hn::BitCast(d16, hn::InterleaveUpper(d8, r2, r3));
+    const auto put = [&](auto quads, std::int64_t at)
+                         HWY_ATTR { hn::StoreU(hn::BitCast(d8, quads), d8, to + 4 * (n + at)); };
+    put(hn::InterleaveLower(d16, low01, low23), 0), put(hn::InterleaveUpper(d16, low01, low23), 4);
+    put(hn::InterleaveLower(d16, high01, high23), 8), put(hn::InterleaveUpper(d16, high01, high23), 12);
   }
+#endif
+  for (; n < count; ++n) {
+    for (std::int64_t i = 0; i < 4; ++i) to[4 * n + i] = rows[i * stride + n];
+  }
+}
+
+// The sum of each lane's four signed bytes.
+HWY_INLINE hn::Vec<I32> sum_of_bytes(hn::Vec<I32> quads) {
+  const auto upper = hn::Add(hn::ShiftRight<24>(quads), hn::ShiftRight<24>(hn::ShiftLeft<8>(quads)));
+  return hn::Add(upper,
+                 hn::Add(hn::ShiftRight<24>(hn::ShiftLeft<16>(quads)), hn::ShiftRight<24>(hn::ShiftLeft<24>(quads))));
+}
+
+// Panels of panel_columns() columns: to[(panel * quads + quad) * width + n]; starts[n] is where the column's sums begin so
+// that the activations' offset of `levels` falls out of them. `codes` is scratch for panel_columns() rows of kInt8Block,
+// or for four rows of `columns` rounded up to panels.
+HWY_INLINE void pack_right_codes(std::int32_t* HWY_RESTRICT to, std::int32_t* HWY_RESTRICT starts, std::int32_t levels,
+                                 const WeightMatrix& weight, const float* scales, bool transposed, std::int64_t begin,
+                                 std::int64_t count, std::int64_t columns_begin, std::int64_t columns,
+                                 std::int8_t* HWY_RESTRICT codes, float* HWY_RESTRICT floats) {
+  const std::int64_t width = panel_columns(), quads = (count + 3) / 4;
   const std::int64_t padded = (columns + width - 1) / width * width;
-  std::int16_t *const first = codes, *const second = codes + padded;
-  for (std::int64_t p = 0; p < pairs; ++p) {
-    const std::int64_t row = begin + 2 * p;
-    read_codes(first, weight, scales[row], row, columns_begin, columns, floats);
-    if (2 * p + 1 < count)
-      read_codes(second, weight, scales[row + 1], row + 1, columns_begin, columns, floats);
-    else
-      std::fill(second, second + columns, std::int16_t{0});
-    for (std::int64_t n = columns; n < padded; ++n) first[n] = second[n] = 0;
-    for (std::int64_t n = 0; n < padded; n += width) {
-      auto* const line = reinterpret_cast<std::int16_t*>(to + (n * pairs + p * width));
-      for (std::int64_t i = 0; i < width; ++i) line[2 * i] = first[n + i], line[2 * i + 1] = second[n + i];
+  for (std::int64_t n = 0; n < padded && transposed; n += width) {
+    const std::int64_t square = static_cast<std::int64_t>(hn::Lanes(Eight()));
+    for (std::int64_t c = 0; c < width; ++c) {
+      std::int8_t* const row = codes + c * kInt8Block;
+      const std::int64_t column = columns_begin + n + c, used = n + c < columns ? count : 0;
+      if (used > 0) read_codes(row, weight, scales[column], column, begin, count, floats);
+      std::fill(row + used, row + 4 * quads, std::int8_t{0});
     }
+    // A quad moves as one 32-bit value; only its bits matter.
+    const auto* const from = reinterpret_cast<const float*>(codes);
+    auto* const panel = reinterpret_cast<float*>(to + n * quads);
+    std::int64_t q = 0;
+    for (; q + square <= quads; q += square) {
+      for (std::int64_t c = 0; c < width; c += square) {
+        transpose_square(panel + q * width + c, width, from + c * (kInt8Block / 4) + q, kInt8Block / 4);
+      }
+    }
+    for (; q < quads; ++q) {
+      for (std::int64_t c = 0; c < width; ++c) {
+        std::memcpy(panel + q * width + c, codes + c * kInt8Block + 4 * q, sizeof(float));
+      }
+    }
+  }
+  for (std::int64_t q = 0; q < quads && !transposed; ++q) {
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const std::int64_t row = begin + 4 * q + i, used = 4 * q + i < count ? columns : 0;
+      if (used > 0) read_codes(codes + i * padded, weight, scales[row], row, columns_begin, columns, floats);
+      std::fill(codes + i * padded + used, codes + (i + 1) * padded, std::int8_t{0});
+    }
+    for (std::int64_t n = 0; n < padded; n += width) {
+      interleave_rows(reinterpret_cast<std::int8_t*>(to + n * quads + q * width), codes + n, padded, width);
+    }
+  }
+  const I32 d32;
+  for (std::int64_t n = 0; n < padded; n += lanes()) {
+    const std::int32_t* const panel = to + n / width * width * quads + n % width;
+    auto sum = hn::Zero(d32);
+    for (std::int64_t q = 0; q < quads; ++q) sum = hn::Add(sum, sum_of_bytes(hn::LoadU(d32, panel + q * width)));
+    hn::StoreU(hn::Mul(sum, hn::Set(d32, -levels)), d32, starts + n);
   }
 }
 
