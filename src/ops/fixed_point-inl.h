@@ -11,7 +11,6 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 
 #include "ops/simd-inl.h"
@@ -24,7 +23,7 @@ namespace attune {
 #define ATTUNE_OPS_FIXED_VECTOR
 // A row of x as the kernels read it: f32, and in fixed point with a scale for each 64 (the last block padded with zeros).
 struct FixedVector {
-  float* values;
+  const float* values;
   std::int16_t* fixed;
   float* scales;
   std::int64_t count;
@@ -99,35 +98,38 @@ HWY_INLINE hn::Vec<FixedTotals> block_sum(V32 sum, V32 carry) {
 }
 #endif
 
-// The elements of a block in the order of `fixed`: in order for int8; for NF4 as the byte lookups give the codes: high
-// nibbles of the lower halves of 16-byte groups, of the upper halves, then the low nibbles.
-inline std::array<std::uint8_t, kNf4Block> nf4_order() {
-  std::array<std::uint8_t, kNf4Block> order{};
-  for (std::int64_t i = 0; i < kNf4Block; ++i) {
+// to = the elements of an NF4 block as the byte lookups give its codes: of each vector's 16-byte groups the high nibbles of
+// their lower halves, of their upper halves, then the low nibbles.
+HWY_INLINE void store_in_nf4_order(const std::int16_t* HWY_RESTRICT from, std::int16_t* HWY_RESTRICT to) {
 #if HWY_TARGET == HWY_SCALAR
-    const std::int64_t place = i;
+  std::copy_n(from, kNf4Block, to);
 #else
-    const auto bytes = static_cast<std::int64_t>(hn::Lanes(Codes())), groups = bytes / 16;
-    const std::int64_t byte = i / 2, chunk = byte / bytes, group = byte % bytes / 16, in_group = byte % 16;
-    const std::int64_t vector = (i % 2) * 2 + in_group / 8;
-    const std::int64_t place = chunk * 2 * bytes + (vector * groups + group) * 8 + in_group % 8;
-#endif
-    order[static_cast<std::size_t>(place)] = static_cast<std::uint8_t>(i);
+  const hn::CappedTag<std::int16_t, 8> d16;
+  const auto bytes = static_cast<std::int64_t>(hn::Lanes(Codes())), groups = bytes / 16;
+  for (std::int64_t byte = 0; byte < kNf4Block / 2; byte += 8) {
+    const std::int64_t group = byte % bytes / 16, upper = byte % 16 / 8;
+    std::int16_t* const vector = to + byte / bytes * 2 * bytes;
+    hn::Vec<decltype(d16)> high, low;
+    hn::LoadInterleaved2(d16, from + 2 * byte, high, low);
+    hn::StoreU(high, d16, vector + (upper * groups + group) * 8);
+    hn::StoreU(low, d16, vector + ((2 + upper) * groups + group) * 8);
   }
-  return order;
+#endif
 }
 
-// Fills `fixed` and `scales` from `values`.
+// Fills `fixed` and `scales` from `values`: for NF4 in the order above, else as they are.
 inline void prepare_vector(const FixedVector& x, bool nf4) {
-  static const std::array<std::uint8_t, kNf4Block> order = nf4_order();
   alignas(64) std::int16_t fixed[kNf4Block];
   for (std::int64_t begin = 0; begin < x.count; begin += kNf4Block) {
     const std::int64_t count = std::min(kNf4Block, x.count - begin);
     const float largest = largest_magnitude(x.values + begin, count);
     std::fill(fixed + count, fixed + kNf4Block, std::int16_t{0});
     round_codes(fixed, x.values + begin, largest > 0.0f ? kLargestFixed / largest : 0.0f, count);
-    for (std::size_t i = 0; i < kNf4Block; ++i)
-      x.fixed[begin + static_cast<std::int64_t>(i)] = fixed[nf4 ? order[i] : i];
+    if (nf4) {
+      store_in_nf4_order(fixed, x.fixed + begin);
+    } else {
+      std::copy_n(fixed, kNf4Block, x.fixed + begin);
+    }
     x.scales[begin / kNf4Block] = largest / kLargestFixed;
   }
 }

@@ -27,10 +27,10 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET != HWY_SCALAR
-// products[v] = row `row` of the weight, whose blocks have the given scales, times x[v].
+// totals[v] [lanes]: row `row` of the weight, whose blocks have the given scales, times x[v], not yet summed over lanes.
 template <int kVectors>
-HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
-                        const float* HWY_RESTRICT scales) {
+HWY_INLINE void nf4_totals(float* HWY_RESTRICT totals, const FixedVector* x, const WeightMatrix& weight,
+                           std::int64_t row, const float* HWY_RESTRICT scales) {
   constexpr std::int64_t kScales = 64;
   const Fixed d16;
   const FixedSums d32;
@@ -40,8 +40,8 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
   float scales_of[kVectors][kScales];  // times those of each vector's blocks
   hn::Vec<FixedTotals> even[kVectors], odd[kVectors];
   for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
-  // Adds block b, the i-th of its group, to the totals.
-  const auto add_block = [&](std::int64_t b, std::int64_t i, hn::Vec<FixedTotals>* totals) HWY_ATTR {
+  // Adds block b, the i-th of its group, to the sums.
+  const auto add_block = [&](std::int64_t b, std::int64_t i, hn::Vec<FixedTotals>* of_blocks) HWY_ATTR {
     hn::Vec<FixedSums> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
     for_nf4_values(codes + b * (kNf4Block / 2), [&](auto values, std::int64_t place) HWY_ATTR {
@@ -50,13 +50,15 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
       }
     });
     for (int v = 0; v < kVectors; ++v) {
-      totals[v] = hn::MulAdd(block_sum(sums[v], carries[v]), hn::Set(d, scales_of[v][i]), totals[v]);
+      of_blocks[v] = hn::MulAdd(block_sum(sums[v], carries[v]), hn::Set(d, scales_of[v][i]), of_blocks[v]);
     }
   };
   for (std::int64_t group = 0; group < blocks; group += kScales) {
     const std::int64_t count = std::min(kScales, blocks - group);
     for (int v = 0; v < kVectors; ++v) {
-      for (std::int64_t i = 0; i < count; ++i) scales_of[v][i] = scales[group + i] * x[v].scales[group + i];
+      for_lanes(0, count, [&](auto dl, std::int64_t i) HWY_ATTR {
+        store(dl, hn::Mul(load(dl, scales + group + i), load(dl, x[v].scales + group + i)), scales_of[v] + i);
+      });
     }
     std::int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
@@ -65,10 +67,31 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
     }
     if (i < count) add_block(group + i, i, even);
   }
-  alignas(64) float total[hn::MaxLanes(d)];
-  for (int v = 0; v < kVectors; ++v) {
-    hn::Store(hn::Add(even[v], odd[v]), d, total);
-    products[v] = lane_sum(d, total) * (1.0f / kLargestFixed);
+  for (int v = 0; v < kVectors; ++v) hn::Store(hn::Add(even[v], odd[v]), d, totals + v * hn::Lanes(d));
+}
+
+// products[v] = row `row` of the weight times x[v].
+template <int kVectors>
+HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
+                        const float* scales) {
+  const FixedTotals d;
+  alignas(64) float totals[kVectors * hn::MaxLanes(d)];
+  nf4_totals<kVectors>(totals, x, weight, row, scales);
+  for (int v = 0; v < kVectors; ++v) products[v] = lane_sum(d, totals + v * hn::Lanes(d)) * (1.0f / kLargestFixed);
+}
+
+// products[r] = row row + r times x, of kTileRows rows: one after the other, as they lie in memory, and summed over the
+// lanes together.
+HWY_INLINE void nf4_rows(float* products, const FixedVector& x, const WeightMatrix& weight, std::int64_t row,
+                         const float* scales) {
+  const FixedTotals d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  alignas(64) float totals[kTileRows * hn::MaxLanes(d)];
+  for (std::int64_t r = 0; r < kTileRows; ++r) {
+    nf4_totals<1>(totals + r * lanes, &x, weight, row + r, scales + r * (weight.columns / kNf4Block));
+  }
+  for (std::int64_t r = 0; r < kTileRows; r += lanes) {
+    hn::StoreU(hn::Mul(lane_sums(d, totals + r * lanes), hn::Set(d, 1.0f / kLargestFixed)), d, products + r);
   }
 }
 
@@ -218,16 +241,38 @@ void multiply_tiles(const TensorView& y, std::span<const FixedVector> x, const W
 }
 #endif
 
+constexpr std::int64_t kPrepared = 2048;  // floats that are prepared at a time: 8 kB of L1
+
+#if HWY_TARGET != HWY_SCALAR
+// Outputs [begin, end) of an NF4 weight for one vector, kTileRows at a time; as many rows' scales fit into kPrepared.
+void multiply_nf4_rows(const TensorView& y, const FixedVector& x, const WeightMatrix& weight, bool accumulate,
+                       std::int64_t begin, std::int64_t end) {
+  const std::int64_t blocks = weight.columns / kNf4Block, step = kPrepared / blocks / kTileRows * kTileRows;
+  float scales[kPrepared], products[kTileRows];
+  for (std::int64_t first = begin; first < end; first += step) {
+    const std::int64_t last = std::min(end, first + step);
+    nf4_scales(scales, weight, first * blocks, (last - first) * blocks);
+    std::int64_t row = first;
+    for (; row + kTileRows <= last; row += kTileRows) {
+      nf4_rows(products, x, weight, row, scales + (row - first) * blocks);
+      store_products(y, row, products, kTileRows, accumulate);
+    }
+    for (; row < last; ++row) multiply_row<1>(y, 0, &x, weight, accumulate, row, scales + (row - first) * blocks);
+  }
+}
+#endif
+
 // Outputs [begin, end) of all vectors: four share a row of the weight in registers, the rest find it in L1. What a row
 // needs is prepared for several rows at a time, so that no load waits for the stores before it.
 void multiply_outputs(const TensorView& y, std::span<const FixedVector> x, const WeightMatrix& weight, bool accumulate,
                       std::int64_t begin, std::int64_t end) {
-  constexpr std::int64_t kPrepared = 2048;  // floats; 8 kB of L1
   const std::int64_t count = std::ssize(x), blocks = weight.columns / kNf4Block;
   const bool codes = reads_codes(weight), scales = codes && weight.format == WeightFormat::kNF4;
 #if HWY_TARGET != HWY_SCALAR
   constexpr std::int64_t kMany = 5;  // vectors that make it worth widening codes once
   if (scales && count >= kMany) return multiply_tiles(y, x, weight, accumulate, begin, end);
+  if (scales && count == 1 && blocks * kTileRows <= kPrepared)
+    return multiply_nf4_rows(y, x[0], weight, accumulate, begin, end);
 #endif
   const std::int64_t length = scales ? blocks : codes ? 0 : weight.columns;  // floats that a row needs
   const std::int64_t step = length == 0 ? end - begin : std::clamp<std::int64_t>(kPrepared / length, 1, end - begin);
@@ -269,14 +314,17 @@ void multiply_together(const TensorView& y, const TensorView& x, const WeightMat
   const std::int64_t floats = (count + blocks + blocks * kNf4Block / 2 + 15) / 16 * 16;
   float* const memory = thread_scratch(static_cast<std::size_t>(rows * floats));
   parallel_ranges(rows, 1, [&](std::int64_t r, std::int64_t) {
-    float* const values = memory + r * floats;
-    vectors[static_cast<std::size_t>(r)] = {values, reinterpret_cast<std::int16_t*>(values + count + blocks),
-                                            values + count, count};
-    for (std::int64_t i = 0; i < count; ++i) {
-      values[i] = x.dtype == DType::kF32 ? x.as<float>()[r * count + i] : to_float(x.as<bf16>()[r * count + i]);
+    float* const memory_of_row = memory + r * floats;
+    FixedVector& vector = vectors[static_cast<std::size_t>(r)];
+    vector = {memory_of_row, reinterpret_cast<std::int16_t*>(memory_of_row + count + blocks), memory_of_row + count,
+              count};
+    if (x.dtype == DType::kF32) {
+      vector.values = x.as<float>() + r * count;
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) memory_of_row[i] = to_float(x.as<bf16>()[r * count + i]);
     }
     if (!fixed) return;
-    HWY_DYNAMIC_DISPATCH(prepare_vector)(vectors[static_cast<std::size_t>(r)], weight.format == WeightFormat::kNF4);
+    HWY_DYNAMIC_DISPATCH(prepare_vector)(vector, weight.format == WeightFormat::kNF4);
   });
   constexpr std::int64_t kOutputs = 32;  // per part: some ten thousand weights
   parallel_ranges(weight.rows, kOutputs, [&](std::int64_t begin, std::int64_t end) {

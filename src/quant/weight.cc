@@ -137,9 +137,16 @@ void nf4_scales(float* scales, const WeightMatrix& weight, std::int64_t begin, s
     std::copy_n(weight.absmax + begin, count, scales);
     return;
   }
-  for (std::int64_t b = begin; b < begin + count; ++b) {
-    const float product = weight.nested_map[weight.absmax_codes[b]] * weight.nested_absmax[b / kNf4NestedBlock];
-    *scales++ = product + weight.nested_offset;
+  const float* const map = weight.nested_map;
+  const std::uint8_t* const codes = weight.absmax_codes;
+  const float offset = weight.nested_offset;
+  for (std::int64_t b = begin, end = 0; b < begin + count; b = end) {
+    end = std::min(begin + count, (b / kNf4NestedBlock + 1) * kNf4NestedBlock);
+    const float absmax = weight.nested_absmax[b / kNf4NestedBlock];
+    for (std::int64_t i = b; i < end; ++i) {
+      const float product = map[codes[i]] * absmax;
+      scales[i - begin] = product + offset;
+    }
   }
 }
 
