@@ -97,6 +97,10 @@ void forward_run(T* out, float* log_sum_exp, const T* q, const T* k, const T* v,
     copy_rows(t.rows, width, k + tile_offset, key_row, keys, size, 1.0f);
     copy_transposed(t.keys_transposed, kTile, t.rows, width, keys, size, 1.0f);
     copy_rows(t.rows, width, v + tile_offset, key_row, keys, size, 1.0f);
+    if (const std::int64_t next = std::min(kTile, run.end - tile - kTile); next > 0) {
+      fetch_rows(k + tile_offset + kTile * key_row, key_row, next, size);
+      fetch_rows(v + tile_offset + kTile * key_row, key_row, next, size);
+    }
     for (std::int64_t h = 0; h < heads; ++h) {
       for (std::int64_t r = 0; r < queries; r += kPanel) {
         const std::int64_t rows = std::min(kPanel, queries - r);

@@ -157,9 +157,16 @@ void keys_run(const AttentionGradients& g, const AttentionShape& shape, const Ru
       const std::int64_t offset = tile * query_row + head * size;
       copy_rows(t.queries, width, g.q.as<T>() + offset, query_row, queries, size, 1.0f);
       copy_rows(t.douts, width, g.dout.as<T>() + offset, query_row, queries, size, 1.0f);
+      const bool last_head = head + 1 == (key_head + 1) * shape.group();
+      const std::int64_t next = last_head ? offset + kTile * query_row - (shape.group() - 1) * size : offset + size;
+      const std::int64_t next_queries = last_head ? std::min(kTile, last - tile - kTile) : queries;
       const float* log_sum_exp = g.log_sum_exp + head * shape.tokens;
       const float* delta = g.delta + head * shape.tokens;
       for (std::int64_t r = 0; r < queries; r += kPanel) {
+        const std::int64_t rows = std::min(kPanel, next_queries - r), row = next + r * query_row;
+        fetch_rows(g.q.as<T>() + row, query_row, rows, size);
+        fetch_rows(g.dout.as<T>() + row, query_row, rows, size);
+        if (with_queries) fetch_rows(g.dq.as<T>() + row, query_row, rows, size);
         gradient_panel(t, shape, run, t.queries + r * width, t.douts + r * width, log_sum_exp, delta, tile + r, r,
                        std::min(kPanel, queries - r), run.begin, keys, width);
       }
