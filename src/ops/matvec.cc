@@ -14,6 +14,7 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/matvec.cc"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -27,6 +28,10 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #if HWY_TARGET != HWY_SCALAR
+// Bytes ahead of their use that codes are asked for: a core's own guess of what comes next stays too near, and so little of
+// the work on them fits into its window that it would wait for memory and compute in turn.
+constexpr std::int64_t kAhead = 4096;
+
 // totals[v] [lanes]: row `row` of the weight, whose blocks have the given scales, times x[v], not yet summed over lanes.
 template <int kVectors>
 HWY_INLINE void nf4_totals(float* HWY_RESTRICT totals, const FixedVector* x, const WeightMatrix& weight,
@@ -62,6 +67,7 @@ HWY_INLINE void nf4_totals(float* HWY_RESTRICT totals, const FixedVector* x, con
     }
     std::int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
+      hwy::Prefetch(codes + (group + i) * (kNf4Block / 2) + kAhead);
       add_block(group + i, i, even);
       add_block(group + i + 1, i + 1, odd);
     }
