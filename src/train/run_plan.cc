@@ -43,9 +43,10 @@ std::size_t f32_bytes(std::span<const NamedParameter> parameters) {
   return bytes;
 }
 
-// What a run takes beside its planned buffers: the tiles and stacks of its threads, the names of its tensors, the batch.
+// What a run takes beside its planned buffers: the tiles and stacks of its threads, the names of its tensors, the batch, and
+// pages of the program that were not yet touched when it was measured.
 std::size_t unplanned_bytes(const ModelConfig& config) {
-  constexpr std::size_t kOnce = 512 << 10, kThread = 128 << 10;
+  constexpr std::size_t kOnce = 3 << 19, kThread = 128 << 10;
   return kOnce + static_cast<std::size_t>(omp_get_max_threads()) * (kThread + attention_scratch_bytes(config.head_dim));
 }
 
