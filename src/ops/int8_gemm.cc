@@ -201,8 +201,8 @@ void int8_part(const Int8Part& p) {
         const std::int64_t columns = std::min(right_columns, p.column_end - column);
         {
           const OpTimer timer(OpFamily::kDecode);
-          pack_right_codes(buffers.right, buffers.starts, levels, p.weight, p.scales, p.transposed, begin, count,
-                           column, columns, buffers.codes, buffers.floats);
+          pack_right_codes(buffers.right, buffers.starts, levels, {p.weight, p.scales, begin, count, column, columns},
+                           p.transposed, buffers.codes, buffers.floats);
         }
         for (std::int64_t n = 0; n < columns; ++n)
           buffers.column_scales[n] = p.transposed ? p.scales[column + n] : 1.0f;

@@ -23,23 +23,6 @@ namespace HWY_NAMESPACE {
 
 using I32 = hn::Rebind<std::int32_t, F32>;
 
-// to[i] = values[i] * factor rounded to nearest even, plus `offset`; within the reach of T, which has 8 bits.
-template <typename T>
-HWY_INLINE void round_bytes(T* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor, std::int32_t offset,
-                            std::int64_t count) {
-  std::int64_t i = 0;
-#if HWY_TARGET != HWY_SCALAR
-  const F32 d;
-  const I32 d32;
-  const hn::Rebind<T, F32> d8;
-  for (; i + lanes() <= count; i += lanes()) {
-    const auto code = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)));
-    hn::StoreU(hn::DemoteTo(d8, hn::Add(code, hn::Set(d32, offset))), d8, to + i);
-  }
-#endif
-  for (; i < count; ++i) to[i] = static_cast<T>(std::lrint(values[i] * factor) + offset);
-}
-
 // Codes of stored elements [column, column + count) of a row, for the row's scale. `floats` is scratch for `count`.
 HWY_INLINE void read_codes(std::int8_t* HWY_RESTRICT to, const WeightMatrix& weight, float scale, std::int64_t row,
                            std::int64_t column, std::int64_t count, float* HWY_RESTRICT floats) {
@@ -61,7 +44,7 @@ HWY_INLINE void read_codes(std::int8_t* HWY_RESTRICT to, const WeightMatrix& wei
       float block_scale;
       nf4_scales(&block_scale, weight, first + b, 1);
       alignas(16) std::int8_t table[16];
-      round_bytes(table, kNf4Values.data(), block_scale * factor, 0, 16);
+      round_codes(table, kNf4Values.data(), block_scale * factor, 16);
       const auto lookup = hn::LoadDup128(d8, reinterpret_cast<const std::uint8_t*>(table)), nibble = hn::Set(d8, 15);
       const auto packed = hn::LoadU(d8, codes);
       const auto high =
@@ -77,7 +60,7 @@ HWY_INLINE void read_codes(std::int8_t* HWY_RESTRICT to, const WeightMatrix& wei
   }
 #endif
   decode_span(floats, weight, row, column, count);
-  round_bytes(to, floats, factor, 0, count);
+  round_codes(to, floats, factor, count);
 }
 
 // Rows [first, first + rows) of a, summands [begin, begin + count) times `factors` (null: 1), rounded with a scale each
@@ -101,7 +84,7 @@ HWY_INLINE void pack_left_codes(std::int32_t* HWY_RESTRICT to, float* scales, st
     const float most = largest_magnitude(from, count);
     const auto largest_code = static_cast<float>(levels);
     scales[r] = most / largest_code;
-    round_bytes(codes, from, most > 0.0f ? largest_code / most : 0.0f, levels, count);
+    round_codes(codes, from, most > 0.0f ? largest_code / most : 0.0f, count, levels);
     std::int32_t* const panel = to + (r / kPanel) * quads * kPanel + r % kPanel;
     for (std::int64_t q = 0; q < quads; ++q) {
       std::int32_t quad;
@@ -143,21 +126,28 @@ HWY_INLINE hn::Vec<I32> sum_of_bytes(hn::Vec<I32> quads) {
                  hn::Add(hn::ShiftRight<24>(hn::ShiftLeft<16>(quads)), hn::ShiftRight<24>(hn::ShiftLeft<24>(quads))));
 }
 
-// Panels of panel_columns() columns: to[(panel * quads + quad) * width + n]; starts[n] is where the column's sums begin so
-// that the activations' offset of `levels` falls out of them. `codes` is scratch for panel_columns() rows of kInt8Block,
-// or for four rows of `columns` rounded up to panels.
-HWY_INLINE void pack_right_codes(std::int32_t* HWY_RESTRICT to, std::int32_t* HWY_RESTRICT starts, std::int32_t levels,
-                                 const WeightMatrix& weight, const float* scales, bool transposed, std::int64_t begin,
-                                 std::int64_t count, std::int64_t columns_begin, std::int64_t columns,
-                                 std::int8_t* HWY_RESTRICT codes, float* HWY_RESTRICT floats) {
-  const std::int64_t width = panel_columns(), quads = (count + 3) / 4;
-  const std::int64_t padded = (columns + width - 1) / width * width;
-  for (std::int64_t n = 0; n < padded && transposed; n += width) {
-    const std::int64_t square = static_cast<std::int64_t>(hn::Lanes(Eight()));
+// Which part of a weight is packed: `count` summands from `begin` on of `columns` columns from `first` on, with the scales
+// of the weight's rows.
+struct CodePart {
+  const WeightMatrix& weight;
+  const float* scales;
+  std::int64_t begin, count, first, columns;
+
+  std::int64_t quads() const { return (count + 3) / 4; }
+  std::int64_t padded() const { return (columns + panel_columns() - 1) / panel_columns() * panel_columns(); }
+};
+
+// Columns that are rows of the weight, as they are in the forward product: each is read whole, then they are turned. `codes`
+// is scratch for panel_columns() rows of kInt8Block.
+HWY_INLINE void pack_code_rows(std::int32_t* HWY_RESTRICT to, const CodePart& part, std::int8_t* HWY_RESTRICT codes,
+                               float* HWY_RESTRICT floats) {
+  const std::int64_t width = panel_columns(), quads = part.quads();
+  const auto square = static_cast<std::int64_t>(hn::Lanes(Eight()));
+  for (std::int64_t n = 0; n < part.columns; n += width) {
     for (std::int64_t c = 0; c < width; ++c) {
       std::int8_t* const row = codes + c * kInt8Block;
-      const std::int64_t column = columns_begin + n + c, used = n + c < columns ? count : 0;
-      if (used > 0) read_codes(row, weight, scales[column], column, begin, count, floats);
+      const std::int64_t column = part.first + n + c, used = n + c < part.columns ? part.count : 0;
+      if (used > 0) read_codes(row, part.weight, part.scales[column], column, part.begin, part.count, floats);
       std::fill(row + used, row + 4 * quads, std::int8_t{0});
     }
     // A quad moves as one 32-bit value; only its bits matter.
@@ -175,18 +165,39 @@ HWY_INLINE void pack_right_codes(std::int32_t* HWY_RESTRICT to, std::int32_t* HW
       }
     }
   }
-  for (std::int64_t q = 0; q < quads && !transposed; ++q) {
+}
+
+// Columns of the weight, as they are in the backward product: four rows at a time become a row of quads. `codes` is scratch
+// for four rows of `columns` rounded up to panels.
+HWY_INLINE void pack_code_columns(std::int32_t* HWY_RESTRICT to, const CodePart& part, std::int8_t* HWY_RESTRICT codes,
+                                  float* HWY_RESTRICT floats) {
+  const std::int64_t width = panel_columns(), quads = part.quads(), padded = part.padded();
+  for (std::int64_t q = 0; q < quads; ++q) {
     for (std::int64_t i = 0; i < 4; ++i) {
-      const std::int64_t row = begin + 4 * q + i, used = 4 * q + i < count ? columns : 0;
-      if (used > 0) read_codes(codes + i * padded, weight, scales[row], row, columns_begin, columns, floats);
+      const std::int64_t row = part.begin + 4 * q + i, used = 4 * q + i < part.count ? part.columns : 0;
+      if (used > 0)
+        read_codes(codes + i * padded, part.weight, part.scales[row], row, part.first, part.columns, floats);
       std::fill(codes + i * padded + used, codes + (i + 1) * padded, std::int8_t{0});
     }
     for (std::int64_t n = 0; n < padded; n += width) {
       interleave_rows(reinterpret_cast<std::int8_t*>(to + n * quads + q * width), codes + n, padded, width);
     }
   }
+}
+
+// Panels of panel_columns() columns: to[(panel * quads + quad) * width + n]; starts[n] is where the column's sums begin so
+// that the activations' offset of `levels` falls out of them. `codes` is scratch for the larger of both ways.
+HWY_INLINE void pack_right_codes(std::int32_t* HWY_RESTRICT to, std::int32_t* HWY_RESTRICT starts, std::int32_t levels,
+                                 const CodePart& part, bool transposed, std::int8_t* HWY_RESTRICT codes,
+                                 float* HWY_RESTRICT floats) {
+  if (transposed) {
+    pack_code_rows(to, part, codes, floats);
+  } else {
+    pack_code_columns(to, part, codes, floats);
+  }
   const I32 d32;
-  for (std::int64_t n = 0; n < padded; n += lanes()) {
+  const std::int64_t width = panel_columns(), quads = part.quads();
+  for (std::int64_t n = 0; n < part.padded(); n += lanes()) {
     const std::int32_t* const panel = to + n / width * width * quads + n % width;
     auto sum = hn::Zero(d32);
     for (std::int64_t q = 0; q < quads; ++q) sum = hn::Add(sum, sum_of_bytes(hn::LoadU(d32, panel + q * width)));

@@ -71,21 +71,22 @@ HWY_INLINE void for_lanes(std::int64_t begin, std::int64_t end, const Body& body
   for (; i < end; ++i) body(OneF32(), i);
 }
 
-// to[i] = values[i] * factor rounded to nearest even; values in reach of i16.
-HWY_INLINE void round_codes(std::int16_t* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor,
-                            std::int64_t count) {
-#if HWY_TARGET == HWY_SCALAR
-  for (std::int64_t i = 0; i < count; ++i) to[i] = static_cast<std::int16_t>(std::lrint(values[i] * factor));
-#else
-  const F32 d;
-  const hn::Rebind<std::int16_t, F32> d16;
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+// to[i] = values[i] * factor rounded to nearest even, plus `offset`; within the reach of T, an integer of 8 or 16 bits.
+template <typename T>
+HWY_INLINE void round_codes(T* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor, std::int64_t count,
+                            std::int32_t offset = 0) {
   std::int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const F32 d;
+  const hn::Rebind<std::int32_t, F32> d32;
+  const hn::Rebind<T, F32> narrow;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
   for (; i + step <= count; i += step) {
-    hn::StoreU(hn::DemoteTo(d16, hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)))), d16, to + i);
+    const auto code = hn::NearestInt(hn::Mul(hn::LoadU(d, values + i), hn::Set(d, factor)));
+    hn::StoreU(hn::DemoteTo(narrow, hn::Add(code, hn::Set(d32, offset))), narrow, to + i);
   }
-  for (; i < count; ++i) to[i] = static_cast<std::int16_t>(std::lrint(values[i] * factor));
 #endif
+  for (; i < count; ++i) to[i] = static_cast<T>(std::lrint(values[i] * factor) + offset);
 }
 
 HWY_INLINE float largest_magnitude(const float* values, std::int64_t count) {
