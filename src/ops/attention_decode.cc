@@ -1,5 +1,6 @@
-// Attention of one new token against the cache. Bound by reading the cache: a block of one key head stays in cache
-// while all query heads of its group use it, and the partial results of the blocks are joined in order.
+// Attention of one new token against the cache. Bound by reading the cache, and so by reading it in order: a task has a
+// block of tokens, all heads go through it a few tokens at a time, and the partial results of the blocks are joined in order.
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -14,53 +15,38 @@
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
-#include "ops/simd-inl.h"
+#include "ops/attend_rows-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attune {
 
 #ifndef ATTUNE_OPS_ATTENTION_DECODE
 #define ATTUNE_OPS_ATTENTION_DECODE
-inline constexpr std::int64_t kDecodeBlock = 256;  // cached tokens per task
-
 // What a block contributes to one query head: an unnormalized output [D], its maximum score and its sum.
 struct DecodePartials {
   float *outputs, *maxima, *sums;  // [blocks, H, D], [blocks, H], [blocks, H]
+  float* weights;                  // [blocks, H, kCacheBlock], of the block's tokens before they are divided by a sum
 };
 #endif
 
 namespace HWY_NAMESPACE {
 namespace {
 
+// All heads against `count` tokens, a block.
 template <typename T>
 void decode_as(const DecodePartials& partials, const T* q, const T* keys, const T* values, float scale,
-               std::int64_t heads, std::int64_t key_heads, std::int64_t size, std::int64_t block, std::int64_t key_head,
-               std::int64_t begin, std::int64_t end) {
-  const std::int64_t group = heads / key_heads, row = key_heads * size, count = end - begin;
-  float scores[kDecodeBlock];
-  for (std::int64_t head = key_head * group; head < (key_head + 1) * group; ++head) {
-    float maximum = -std::numeric_limits<float>::infinity();
-    for (std::int64_t j = 0; j < count; ++j) {
-      scores[j] = scale * dot(q + head * size, keys + (begin + j) * row + key_head * size, size);
-      maximum = HWY_MAX(maximum, scores[j]);
-    }
-    const std::int64_t slot = block * heads + head;
-    float* output = partials.outputs + slot * size;
-    for_lanes(0, size, [&](auto d, std::int64_t i) HWY_ATTR { store(d, hn::Zero(d), output + i); });
-    for_lanes(0, count, [&](auto d, std::int64_t j) HWY_ATTR {
-      store(d, exponential(d, hn::Sub(load(d, scores + j), hn::Set(d, maximum))), scores + j);
-    });
-    float sum = 0.0f;
-    for (std::int64_t j = 0; j < count; ++j) {
-      sum += scores[j];
-      const T* value = values + (begin + j) * row + key_head * size;
-      for_lanes(0, size, [&](auto d, std::int64_t i) HWY_ATTR {
-        store(d, hn::MulAdd(hn::Set(d, scores[j]), load(d, value + i), load(d, output + i)), output + i);
-      });
-    }
-    partials.maxima[slot] = maximum;
-    partials.sums[slot] = sum;
+               const CachedHeads& heads, std::int64_t block, std::int64_t count) {
+  const std::int64_t slot = block * heads.count();
+  float *const outputs = partials.outputs + slot * heads.size, *const weights = partials.weights + slot * kCacheBlock;
+  score_block(weights, q, keys, heads, count, scale);
+  for (std::int64_t head = 0; head < heads.count(); ++head) {
+    float* const scores = weights + head * kCacheBlock;
+    const float maximum = largest(scores, count, -std::numeric_limits<float>::infinity());
+    partials.maxima[slot + head] = maximum;
+    partials.sums[slot + head] = exponentials_below(scores, maximum, count);
   }
+  std::fill_n(outputs, heads.count() * heads.size, 0.0f);
+  add_block(outputs, weights, values, heads, count);
 }
 
 // The blocks' partial outputs joined; the result replaces block 0's output.
@@ -88,15 +74,15 @@ void join_as(T* out, const DecodePartials& partials, std::int64_t blocks, std::i
 }
 
 void attention_decode_block(const DecodePartials& partials, const TensorView& q, const TensorView& keys,
-                            const TensorView& values, float scale, std::int64_t block, std::int64_t key_head,
-                            std::int64_t begin, std::int64_t end) {
-  const std::int64_t heads = q.shape[0], key_heads = keys.shape[1], size = q.shape[1];
+                            const TensorView& values, float scale, std::int64_t block, std::int64_t begin,
+                            std::int64_t count) {
+  const std::int64_t head_count = q.shape[0], key_heads = keys.shape[1];
+  const CachedHeads heads{0, head_count, head_count / key_heads, key_heads, q.shape[1]};
+  const std::int64_t at = begin * heads.row();
   if (q.dtype == DType::kF32) {
-    decode_as(partials, q.as<float>(), keys.as<float>(), values.as<float>(), scale, heads, key_heads, size, block,
-              key_head, begin, end);
+    decode_as(partials, q.as<float>(), keys.as<float>() + at, values.as<float>() + at, scale, heads, block, count);
   } else {
-    decode_as(partials, q.as<bf16>(), keys.as<bf16>(), values.as<bf16>(), scale, heads, key_heads, size, block,
-              key_head, begin, end);
+    decode_as(partials, q.as<bf16>(), keys.as<bf16>() + at, values.as<bf16>() + at, scale, heads, block, count);
   }
 }
 
@@ -131,17 +117,17 @@ void attention_decode(TensorView out, TensorView q, TensorView cached_keys, Tens
   require(length >= 1 && length <= cached_keys.shape[0], where, "1 <= length <= capacity");
   const std::int64_t window = params.sliding_window;
   const std::int64_t first = window > 0 ? std::max<std::int64_t>(0, length - window) : 0;
-  const std::int64_t blocks = (length - first + kDecodeBlock - 1) / kDecodeBlock;
-  const std::int64_t heads = q.shape[0], key_heads = cached_keys.shape[1], slots = blocks * heads;
+  const std::int64_t blocks = (length - first + kCacheBlock - 1) / kCacheBlock;
+  const std::int64_t heads = q.shape[0], size = q.shape[1], slots = blocks * heads;
   DecodePartials partials;
-  partials.outputs = thread_scratch(static_cast<std::size_t>(slots * (q.shape[1] + 2)));
-  partials.maxima = partials.outputs + slots * q.shape[1];
+  partials.outputs = thread_scratch(static_cast<std::size_t>(slots * (size + kCacheBlock + 2)));
+  partials.weights = partials.outputs + slots * size;
+  partials.maxima = partials.weights + slots * kCacheBlock;
   partials.sums = partials.maxima + slots;
-  parallel_tasks(blocks * key_heads, [&](std::int64_t task) {
-    const std::int64_t block = task / key_heads, begin = first + block * kDecodeBlock;
+  parallel_streams(blocks, 1, [&](std::int64_t block, std::int64_t) {
+    const std::int64_t begin = first + block * kCacheBlock;
     HWY_DYNAMIC_DISPATCH(attention_decode_block)
-    (partials, q, cached_keys, cached_values, params.scale, block, task % key_heads, begin,
-     std::min(length, begin + kDecodeBlock));
+    (partials, q, cached_keys, cached_values, params.scale, block, begin, std::min(length - begin, kCacheBlock));
   });
   HWY_DYNAMIC_DISPATCH(attention_decode_join)(out, partials, blocks);
 }

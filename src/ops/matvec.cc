@@ -313,6 +313,15 @@ HWY_EXPORT(multiply_outputs);
 
 namespace {
 
+// Parts of some 64 kB: between two of them a thread waits for what it has asked for. Small weights have eight parts all the
+// same, of as many rows as are multiplied side by side.
+std::int64_t outputs_per_part(const WeightMatrix& weight) {
+  constexpr std::int64_t kBytes = 1 << 16, kParts = 8, kTogether = 16;
+  const std::int64_t row_bytes = static_cast<std::int64_t>(weight.bytes()) / weight.rows;
+  const std::int64_t outputs = std::min(kBytes / std::max<std::int64_t>(1, row_bytes), weight.rows / kParts);
+  return std::max<std::int64_t>(1, outputs / kTogether) * kTogether;
+}
+
 void multiply_together(const TensorView& y, const TensorView& x, const WeightMatrix& weight, bool accumulate) {
   const std::int64_t rows = x.rows(), count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
   const bool fixed = weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8;
@@ -332,8 +341,7 @@ void multiply_together(const TensorView& y, const TensorView& x, const WeightMat
     if (!fixed) return;
     HWY_DYNAMIC_DISPATCH(prepare_vector)(vector, weight.format == WeightFormat::kNF4);
   });
-  constexpr std::int64_t kOutputs = 32;  // per part: some ten thousand weights
-  parallel_ranges(weight.rows, kOutputs, [&](std::int64_t begin, std::int64_t end) {
+  parallel_streams(weight.rows, outputs_per_part(weight), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(multiply_outputs)(y, vectors, weight, accumulate, begin, end);
   });
 }

@@ -24,7 +24,11 @@ double measure_gemm_peak(DType type, double seconds) {
   return best;
 }
 
-double measure_memory_bandwidth(double seconds) {
+namespace {
+
+// rate(bytes, read) of reading a large buffer once a round.
+template <typename Rate>
+double rate_of_reading(const Rate& rate) {
   constexpr std::int64_t kWords = std::int64_t{1} << 25, kChunk = 64;  // 256 MB
   MemoryPlan plan;
   const BufferId id = plan.add("", BufferKind::kScratch, DType::kI64, {kWords});
@@ -32,8 +36,8 @@ double measure_memory_bandwidth(double seconds) {
   const Arena arena(plan);  // in the large pages that weights have: small ones cost a quarter of the bandwidth
   auto* const words = arena.view(id).as<std::int64_t>();
   std::fill_n(words, kWords, 1);
-  volatile std::int64_t sink = 0;
-  return best_rate(static_cast<double>(kWords * sizeof(std::int64_t)), seconds, [&] {
+  [[maybe_unused]] volatile std::int64_t sink = 0;  // without it nothing need be read
+  return rate(static_cast<double>(kWords * sizeof(std::int64_t)), [&] {
     std::int64_t sum = 0;
 #pragma omp parallel for schedule(static) reduction(+ : sum)
     for (std::int64_t begin = 0; begin < kWords; begin += kChunk) {
@@ -45,6 +49,16 @@ double measure_memory_bandwidth(double seconds) {
     }
     sink = sum;
   });
+}
+
+}  // namespace
+
+double measure_memory_bandwidth(double seconds) {
+  return rate_of_reading([&](double bytes, const auto& read) { return best_rate(bytes, seconds, read); });
+}
+
+double sustained_memory_bandwidth(double seconds) {
+  return rate_of_reading([&](double bytes, const auto& read) { return mean_rate(bytes, seconds, read); });
 }
 
 }  // namespace attune

@@ -21,11 +21,28 @@ double best_rate(double work, double seconds, F run) {
   return best;
 }
 
+// The same over all rounds together.
+template <typename F>
+double mean_rate(double work, double seconds, F run) {
+  const double begun = seconds_now(), end = begun + seconds;
+  double done = 0, now = begun;
+  while (now < end) {
+    run();
+    done += work;
+    now = seconds_now();
+  }
+  return done / (now - begun);
+}
+
 // FLOP/s of large square products of `type` (f32 or bf16), by oneDNN and by our own: the best of several within about
 // `seconds`.
 double measure_gemm_peak(DType type, double seconds = 0.4);
 
 // Bytes/s of reading a buffer far larger than the caches with all threads: the best of several.
 double measure_memory_bandwidth(double seconds = 0.3);
+
+// The same, all of it over all the time it took: what work that lasts has of a machine that others use as well. On such
+// machines it is a fifth to a quarter below the best.
+double sustained_memory_bandwidth(double seconds = 0.3);
 
 }  // namespace attune

@@ -71,6 +71,16 @@ HWY_INLINE void for_lanes(std::int64_t begin, std::int64_t end, const Body& body
   for (; i < end; ++i) body(OneF32(), i);
 }
 
+// Asks for [rows, columns], rows `stride` apart, to be in L2 when their turn comes. The rows of a head lie apart in memory,
+// where no processor expects the next one.
+template <typename T>
+HWY_INLINE void fetch_rows(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t i = 0; i < columns; i += kLine) __builtin_prefetch(from + r * stride + i, 0, 2);
+  }
+}
+
 // to[i] = values[i] * factor rounded to nearest even, plus `offset`; within the reach of T, an integer of 8 or 16 bits.
 template <typename T>
 HWY_INLINE void round_codes(T* HWY_RESTRICT to, const float* HWY_RESTRICT values, float factor, std::int64_t count,

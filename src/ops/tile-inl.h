@@ -108,16 +108,6 @@ void copy_rows(float* to, std::int64_t width, const T* from, std::int64_t stride
   }
 }
 
-// Asks for [rows, columns], rows `stride` apart, to be in L2 when copy_rows comes for it. The rows of a head lie apart in
-// memory, where no processor expects the next one.
-template <typename T>
-HWY_INLINE void fetch_rows(const T* from, std::int64_t stride, std::int64_t rows, std::int64_t columns) {
-  constexpr std::int64_t kLine = 64 / sizeof(T);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t i = 0; i < columns; i += kLine) __builtin_prefetch(from + r * stride + i, 0, 2);
-  }
-}
-
 // to [columns, width] = factor * transpose of from [rows, columns]; the columns of `to` from rows on keep
 // their values.
 HWY_INLINE void copy_transposed(float* HWY_RESTRICT to, std::int64_t width, const float* HWY_RESTRICT from,

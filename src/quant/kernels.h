@@ -16,6 +16,10 @@ void decode_nf4_blocks(bf16* out, const std::uint8_t* codes, const float* scales
 // The inverse: scales (absolute maxima) and packed codes of whole blocks. False when a value is not finite.
 bool encode_nf4_blocks(std::uint8_t* codes, float* absmax, const float* values, std::int64_t blocks);
 
+// scales[i] = map[codes[i]] * absmax + offset, rounded twice.
+void decode_nf4_scales(float* scales, const std::uint8_t* codes, const float* map, float absmax, float offset,
+                       std::int64_t count);
+
 // out[i] = in[i], rounded to nearest even where out is narrower.
 void convert(float* out, const float* in, std::int64_t count);
 void convert(float* out, const bf16* in, std::int64_t count);

@@ -22,6 +22,23 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr int kBlockBytes = 32;  // of codes
 
+void DecodeScales(float* HWY_RESTRICT scales, const std::uint8_t* codes, const float* map, float absmax, float offset,
+                  std::int64_t count) {
+  const hn::ScalableTag<float> d;
+  const hn::Rebind<std::int32_t, decltype(d)> d32;
+  const hn::Rebind<std::uint8_t, decltype(d)> d8;
+  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
+  std::int64_t i = 0;
+  for (; i + step <= count; i += step) {
+    const auto values = hn::GatherIndex(d, map, hn::PromoteTo(d32, hn::LoadU(d8, codes + i)));
+    hn::StoreU(hn::Add(hn::Mul(values, hn::Set(d, absmax)), hn::Set(d, offset)), d, scales + i);
+  }
+  for (; i < count; ++i) {
+    const float product = map[codes[i]] * absmax;
+    scales[i] = product + offset;
+  }
+}
+
 #if HWY_TARGET == HWY_SCALAR  // no byte shuffles
 template <typename Out>
 void DecodeBlocks(Out* out, const std::uint8_t* codes, const float* scales, std::int64_t blocks) {
@@ -230,12 +247,17 @@ namespace attune {
 HWY_EXPORT(DecodeToFloat);
 HWY_EXPORT(DecodeToBf16);
 HWY_EXPORT(EncodeBlocks);
+HWY_EXPORT(DecodeScales);
 
 void decode_nf4_blocks(float* out, const std::uint8_t* codes, const float* scales, std::int64_t blocks) {
   HWY_DYNAMIC_DISPATCH(DecodeToFloat)(out, codes, scales, blocks);
 }
 void decode_nf4_blocks(bf16* out, const std::uint8_t* codes, const float* scales, std::int64_t blocks) {
   HWY_DYNAMIC_DISPATCH(DecodeToBf16)(out, codes, scales, blocks);
+}
+void decode_nf4_scales(float* scales, const std::uint8_t* codes, const float* map, float absmax, float offset,
+                       std::int64_t count) {
+  HWY_DYNAMIC_DISPATCH(DecodeScales)(scales, codes, map, absmax, offset, count);
 }
 bool encode_nf4_blocks(std::uint8_t* codes, float* absmax, const float* values, std::int64_t blocks) {
   return HWY_DYNAMIC_DISPATCH(EncodeBlocks)(codes, absmax, values, blocks);
