@@ -1,5 +1,6 @@
 // The loops around the register tile: rows of a in L3, columns of b in L2, a panel of b in L1. Each thread takes a
-// contiguous part of the longer side and packs what it needs itself; nobody waits for anybody.
+// contiguous part of the longer side and packs what it needs itself. Who is done multiplies columns for those who are not,
+// with their rows of a.
 #include "ops/gemm.h"
 
 #include <hwy/cache_control.h>
@@ -13,6 +14,7 @@
 #include "ops/gemm_blocks.h"
 #include "ops/op_time.h"
 #include "ops/scratch.h"
+#include "ops/share.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/gemm.cc"
@@ -26,15 +28,30 @@ namespace attune {
 
 #ifndef ATTUNE_OPS_GEMM_PART
 #define ATTUNE_OPS_GEMM_PART
-// What one thread computes: rows [row_begin, row_end) and columns [column_begin, column_end) of c.
-struct GemmPart {
+struct GemmPart : ProductPart {
   Matrix c;
   std::span<const GemmTerm> terms;
   bool accumulate;
-  std::int64_t row_begin, row_end, column_begin, column_end;
   float* workspace;  // null: the thread's scratch
   std::int64_t workspace_floats;
 };
+
+// Where a block of the left operand is read: panels of rows, packed or in the matrix itself.
+struct LeftBlock {
+  const float* data;
+  std::int64_t next_row, row, step;  // from a panel's row to where another panel begins, and within a panel
+  std::int64_t length;
+};
+
+// A pass over the columns: rows [row, row + rows) of the part, the summands of one group.
+struct GemmStage {
+  const GemmPart* part;
+  Group group;
+  std::array<LeftBlock, kGroupBlocks> left;
+  std::int64_t row, rows;
+  bool accumulate;
+};
+using GemmStages = SharedStages<GemmStage>;
 #endif
 
 namespace HWY_NAMESPACE {
@@ -102,17 +119,9 @@ HWY_INLINE void multiply_tile_rows(float* c, std::int64_t c_row, Broadcast a, co
   }
 }
 
-// Where a block of the left operand is read: packed panels, or the matrix itself.
-struct LeftBlock {
-  const float* packed;  // null: direct
-  Broadcast direct;
-  std::int64_t length;
-
-  Broadcast rows(std::int64_t first) const {
-    if (packed != nullptr) return {packed + first * length, 1, kPanel};
-    return {direct.data + first * direct.row, direct.row, direct.step};
-  }
-};
+HWY_INLINE Broadcast rows_of(const LeftBlock& left, std::int64_t first) {
+  return {left.data + first * left.next_row, left.row, left.step};
+}
 
 // Rows [row, row + rows) and the packed columns [column, column + columns).
 void multiply_block_of(const GemmPart& p, const LeftBlock& left, const float* right, std::int64_t row,
@@ -128,10 +137,10 @@ void multiply_block_of(const GemmPart& p, const LeftBlock& left, const float* ri
         float* const c = static_cast<float*>(p.c.data) + (row + r) * p.c.stride + column + n;
         const float* const b = right + n * left.length;
         if (count == width) {
-          multiply_tile_rows(c, p.c.stride, left.rows(r), b, panel_rows, left.length, accumulate);
+          multiply_tile_rows(c, p.c.stride, rows_of(left, r), b, panel_rows, left.length, accumulate);
           continue;
         }
-        multiply_tile_rows(edge, width, left.rows(r), b, panel_rows, left.length, false);
+        multiply_tile_rows(edge, width, rows_of(left, r), b, panel_rows, left.length, false);
         for (std::int64_t i = 0; i < panel_rows; ++i) {
           for (std::int64_t j = 0; j < count; ++j) {
             float& to = c[i * p.c.stride + j];
@@ -143,37 +152,10 @@ void multiply_block_of(const GemmPart& p, const LeftBlock& left, const float* ri
   }
 }
 
-// SumBlocks of the sum whose left operands are packed together, so that a part of c is finished while it is in cache.
-struct Group {
-  std::array<SumBlock, 16> blocks;
-  std::size_t used = 0;
-  std::int64_t length = 0;
-};
-
-// Takes as many blocks as fit into `most` summands, at least one; false at the end.
-bool next_group(Group& group, SumBlocks& blocks, std::optional<SumBlock>& pending, std::int64_t most) {
-  group = {};
-  while (group.used < group.blocks.size()) {
-    SumBlock block;
-    if (pending)
-      block = *pending;
-    else if (!blocks.next(block))
-      break;
-    pending.reset();
-    if (group.used > 0 && group.length + block.length > most) {
-      pending = block;
-      break;
-    }
-    group.blocks[group.used++] = block;
-    group.length += block.length;
-  }
-  return group.used > 0;
-}
-
-// Where a block of rows from `row` on begins in the left operand itself.
-Broadcast direct_rows(const GemmTerm& term, std::int64_t row, std::int64_t begin) {
+// A block of rows from `row` on in the left operand itself.
+LeftBlock direct_rows(const GemmTerm& term, std::int64_t row, std::int64_t begin, std::int64_t length) {
   const std::int64_t row_step = term.a_transposed ? 1 : term.a.stride, step = term.a_transposed ? term.a.stride : 1;
-  return {static_cast<const float*>(term.a.data) + row * row_step + begin * step, row_step, step};
+  return {static_cast<const float*>(term.a.data) + row * row_step + begin * step, row_step, row_step, step, length};
 }
 
 void pack_right_block(const GemmPart& p, float* right, const SumBlock& block, std::int64_t column, std::int64_t columns,
@@ -187,7 +169,8 @@ void pack_right_block(const GemmPart& p, float* right, const SumBlock& block, st
   }
 }
 
-void gemm_part(const GemmPart& p) {
+// The part of thread `thread`, and then what others have left of theirs. Without `stages` nobody helps.
+void gemm_part(const GemmPart& p, GemmStages* stages, int thread) {
   const std::int64_t width = panel_columns(), rows_of_part = p.row_end - p.row_begin;
   const std::int64_t right_columns = (kRightColumns + width - 1) / width * width;
   const bool direct = p.terms.size() == 1 && p.column_end - p.column_begin <= kFewColumns;
@@ -207,36 +190,50 @@ void gemm_part(const GemmPart& p) {
   float* const rows = right + right_columns * kMostLength;
   float* const left = rows + width * kMostLength;
   const std::int64_t most_length = direct ? length : left_floats / row_step;
+  const auto multiply = [&](const GemmStage& stage, std::int64_t unit, std::int64_t units) HWY_ATTR {
+    const GemmPart& part = *stage.part;
+    const std::int64_t end = std::min(part.column_end, part.column_begin + (unit + units) * ProductPart::kUnitColumns);
+    for (std::int64_t column = part.column_begin + unit * ProductPart::kUnitColumns; column < end;
+         column += right_columns) {
+      const std::int64_t columns = std::min(right_columns, end - column);
+      for (std::size_t g = 0; g < stage.group.used; ++g) {
+        pack_right_block(part, right, stage.group.blocks[g], column, columns, rows);
+        multiply_block_of(part, stage.left[g], right, stage.row, stage.rows, column, columns,
+                          stage.accumulate || g > 0);
+      }
+    }
+  };
+  GemmStage stage;
+  stage.part = &p;
   for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
-    const std::int64_t count = std::min(row_step, p.row_end - row);
+    stage.row = row;
+    stage.rows = std::min(row_step, p.row_end - row);
     SumBlocks blocks(p.terms);
     std::optional<SumBlock> pending;
-    Group group;
-    for (bool accumulate = p.accumulate; next_group(group, blocks, pending, most_length); accumulate = true) {
-      std::array<LeftBlock, 16> sources;
+    for (stage.accumulate = p.accumulate; next_group(stage.group, blocks, pending, most_length);
+         stage.accumulate = true) {
       float* packed = left;
-      for (std::size_t g = 0; g < group.used; ++g) {
-        const SumBlock& block = group.blocks[g];
+      for (std::size_t g = 0; g < stage.group.used; ++g) {
+        const SumBlock& block = stage.group.blocks[g];
         if (direct) {
-          sources[g] = {nullptr, direct_rows(p.terms[0], row, block.pieces[0].begin), block.length};
+          stage.left[g] = direct_rows(p.terms[0], row, block.pieces[0].begin, block.length);
           continue;
         }
-        sources[g] = {packed, {}, block.length};
+        stage.left[g] = {packed, block.length, 1, kPanel, block.length};
         for (std::int64_t i = 0; i < block.used; ++i) {
           const SumPiece& piece = block.pieces[static_cast<std::size_t>(i)];
-          pack_left(packed, block.length, p.terms[static_cast<std::size_t>(piece.term)], piece, row, count);
+          pack_left(packed, block.length, p.terms[static_cast<std::size_t>(piece.term)], piece, row, stage.rows);
         }
         packed += row_step * block.length;
       }
-      for (std::int64_t column = p.column_begin; column < p.column_end; column += right_columns) {
-        const std::int64_t columns = std::min(right_columns, p.column_end - column);
-        for (std::size_t g = 0; g < group.used; ++g) {
-          pack_right_block(p, right, group.blocks[g], column, columns, rows);
-          multiply_block_of(p, sources[g], right, row, count, column, columns, accumulate || g > 0);
-        }
+      if (stages == nullptr) {
+        multiply(stage, 0, p.units());
+      } else {
+        stages->work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
       }
     }
   }
+  if (stages != nullptr) stages->help(multiply);
 }
 
 }  // namespace
@@ -283,27 +280,18 @@ void gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate, Ten
                           length, term.b.length(), term.b.columns());
     }
   }
-  // A part is a multiple of whole register tiles of the longer side.
-  constexpr std::int64_t kColumnGrain = 64;
-  const bool by_rows = c.rows >= c.columns;
-  const std::int64_t grain = by_rows ? 6 : kColumnGrain, side = by_rows ? c.rows : c.columns;
-  const std::int64_t grains = (side + grain - 1) / grain;
-  const std::int64_t parts = std::min<std::int64_t>(omp_get_max_threads(), grains);
+  const ProductCut cut(c.rows, c.columns);
   // Shares are whole cache lines: aligned for any vector, and no two threads write to one line.
   constexpr std::uintptr_t kLine = 64;
   const auto address = reinterpret_cast<std::uintptr_t>(workspace.data),
              aligned = (address + kLine - 1) / kLine * kLine;
   const auto floats = (static_cast<std::int64_t>(workspace.bytes()) - static_cast<std::int64_t>(aligned - address)) / 4;
-  const std::int64_t share = std::max<std::int64_t>(0, floats) / parts / 16 * 16;
+  const std::int64_t share = std::max<std::int64_t>(0, floats) / cut.parts() / 16 * 16;
   auto* const space = reinterpret_cast<float*>(aligned);
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts)) if (parts > 1)
-  for (std::int64_t part = 0; part < parts; ++part) {
-    const std::int64_t begin = grains * part / parts * grain, end = std::min(side, grains * (part + 1) / parts * grain);
-    GemmPart p{c, terms, accumulate, 0, c.rows, 0, c.columns, space + part * share, share};
-    (by_rows ? p.row_begin : p.column_begin) = begin;
-    (by_rows ? p.row_end : p.column_end) = end;
-    HWY_DYNAMIC_DISPATCH(gemm_part)(p);
-  }
+  cut.for_parts<GemmStage>([&](std::int64_t i, const ProductPart& part, GemmStages* stages, int thread) {
+    const GemmPart p{part, c, terms, accumulate, space + i * share, share};
+    HWY_DYNAMIC_DISPATCH(gemm_part)(p, stages, thread);
+  });
 }
 
 }  // namespace attune

@@ -2,11 +2,15 @@
 // parts. The cuts depend on the shapes alone.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "ops/gemm.h"
+#include "ops/share.h"
 
 namespace attune {
 
@@ -23,6 +27,52 @@ inline std::int64_t even_rows(std::int64_t rows, std::int64_t most, std::int64_t
   const std::int64_t passes = std::max<std::int64_t>(1, (rows + most - 1) / most);
   return ((rows + passes - 1) / passes + panel - 1) / panel * panel;
 }
+
+// What one thread computes of a product: rows [row_begin, row_end) and columns [column_begin, column_end).
+struct ProductPart {
+  std::int64_t row_begin, row_end, column_begin, column_end;
+
+  // Whole panels of b that a thread which is done takes at a time from another's.
+  static constexpr std::int64_t kUnitColumns = 64;
+  std::int64_t units() const { return (column_end - column_begin + kUnitColumns - 1) / kUnitColumns; }
+};
+
+// A product cut for the threads along its longer side, into multiples of whole register tiles.
+class ProductCut {
+ public:
+  ProductCut(std::int64_t rows, std::int64_t columns)
+      : rows_(rows),
+        columns_(columns),
+        parts_(std::min<std::int64_t>({omp_get_max_threads(), kMostSharing, grains()})) {}
+
+  std::int64_t parts() const { return parts_; }
+
+  // Calls body(i, part, stages, thread) for every part in parallel; `stages` is null where the threads are too few to wait
+  // for one another.
+  template <typename Stage, typename Body>
+  void for_parts(const Body& body) const {
+    SharedStages<Stage> stages(parts_);
+#pragma omp parallel num_threads(static_cast <int>(parts_)) if (parts_ > 1)
+    {
+      const bool together = parts_ > 1 && omp_get_num_threads() == parts_;
+#pragma omp for schedule(static, 1)
+      for (std::int64_t i = 0; i < parts_; ++i) body(i, part(i), together ? &stages : nullptr, omp_get_thread_num());
+    }
+  }
+
+ private:
+  bool by_rows() const { return rows_ >= columns_; }
+  std::int64_t side() const { return by_rows() ? rows_ : columns_; }
+  std::int64_t grain() const { return by_rows() ? 6 : 64; }
+  std::int64_t grains() const { return (side() + grain() - 1) / grain(); }
+  ProductPart part(std::int64_t i) const {
+    const std::int64_t begin = grains() * i / parts_ * grain();
+    const std::int64_t end = std::min(side(), grains() * (i + 1) / parts_ * grain());
+    return by_rows() ? ProductPart{begin, end, 0, columns_} : ProductPart{0, rows_, begin, end};
+  }
+
+  std::int64_t rows_, columns_, parts_;
+};
 
 // Summands [begin, begin + count) of one term, at `offset` of the block.
 struct SumPiece {
@@ -61,5 +111,33 @@ class SumBlocks {
   std::span<const GemmTerm> terms_;
   std::int64_t term_ = 0, begin_ = 0;
 };
+
+// SumBlocks of the sum whose left operands are packed together, so that a part of c is finished while it is in cache.
+inline constexpr std::size_t kGroupBlocks = 16;
+struct Group {
+  std::array<SumBlock, kGroupBlocks> blocks;
+  std::size_t used = 0;
+  std::int64_t length = 0;
+};
+
+// Takes as many blocks as fit into `most` summands, at least one; false at the end.
+inline bool next_group(Group& group, SumBlocks& blocks, std::optional<SumBlock>& pending, std::int64_t most) {
+  group = {};
+  while (group.used < group.blocks.size()) {
+    SumBlock block;
+    if (pending)
+      block = *pending;
+    else if (!blocks.next(block))
+      break;
+    pending.reset();
+    if (group.used > 0 && group.length + block.length > most) {
+      pending = block;
+      break;
+    }
+    group.blocks[group.used++] = block;
+    group.length += block.length;
+  }
+  return group.used > 0;
+}
 
 }  // namespace attune

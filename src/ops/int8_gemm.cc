@@ -11,6 +11,7 @@
 #include "ops/op_time.h"
 #include "ops/parallel.h"
 #include "ops/scratch.h"
+#include "ops/share.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/int8_gemm.cc"
@@ -24,15 +25,23 @@ namespace attune {
 
 #ifndef ATTUNE_OPS_INT8_PART
 #define ATTUNE_OPS_INT8_PART
-// What one thread computes: rows [row_begin, row_end) and columns [column_begin, column_end) of c = (or +=) a b, where b
-// is the weight, transposed in the forward product. `scales` are the weight rows'.
-struct Int8Part {
+// A part of c = (or +=) a b, where b is the weight, transposed in the forward product. `scales` are the weight rows'.
+struct Int8Part : ProductPart {
   TensorView c, a;
   const WeightMatrix& weight;
   const float* scales;
   bool transposed, accumulate;
-  std::int64_t row_begin, row_end, column_begin, column_end;
 };
+
+// A pass over the columns: rows [row, row + rows) of the part, the summands [begin, begin + count), with their codes of a
+// and the scales of the rows.
+struct Int8Stage {
+  const Int8Part* part;
+  std::int64_t row, rows, begin, count;
+  const std::int32_t* left;
+  const float* row_scales;
+};
+using Int8Stages = SharedStages<Int8Stage>;
 #endif
 
 namespace HWY_NAMESPACE {
@@ -159,8 +168,10 @@ CodeBuffers code_buffers(std::int64_t right_columns, std::int64_t width) {
   return buffers;
 }
 
-void multiply_packed(const Int8Part& p, const CodeBuffers& buffers, std::int64_t row, std::int64_t rows,
-                     std::int64_t column, std::int64_t columns, std::int64_t quads, bool accumulate) {
+void multiply_packed(const Int8Stage& stage, const CodeBuffers& buffers, std::int64_t column, std::int64_t columns) {
+  const Int8Part& p = *stage.part;
+  const std::int64_t row = stage.row, rows = stage.rows, quads = (stage.count + 3) / 4;
+  const bool accumulate = p.accumulate || stage.begin > 0;
   const std::int64_t width = panel_columns(), stride = p.c.columns();
   alignas(64) float edge[kPanel * kPanelVectors * 16];
   for (std::int64_t outer = 0; outer < rows; outer += kLeftBlockRows) {
@@ -172,8 +183,8 @@ void multiply_packed(const Int8Part& p, const CodeBuffers& buffers, std::int64_t
         const std::int64_t panel_rows = std::min(kPanel, end - r);
         float* const c = p.c.as<float>() + (row + r) * stride + column + n;
         const bool whole = count == width;
-        multiply_code_rows(whole ? c : edge, whole ? stride : width, buffers.left + r * quads, right, panel_rows, quads,
-                           buffers.row_scales + r, whole && accumulate);
+        multiply_code_rows(whole ? c : edge, whole ? stride : width, stage.left + r * quads, right, panel_rows, quads,
+                           stage.row_scales + r, whole && accumulate);
         for (std::int64_t i = 0; i < panel_rows && !whole; ++i) {
           for (std::int64_t j = 0; j < count; ++j) {
             float& to = c[i * stride + j];
@@ -185,32 +196,46 @@ void multiply_packed(const Int8Part& p, const CodeBuffers& buffers, std::int64_t
   }
 }
 
-void int8_part(const Int8Part& p) {
+// The part of thread `thread`, and then what others have left of theirs. Without `stages` nobody helps.
+void int8_part(const Int8Part& p, Int8Stages* stages, int thread) {
   const std::int64_t width = panel_columns(), right_columns = (kRightColumns + width - 1) / width * width;
   const std::int64_t length = p.a.columns();
   const std::int32_t levels = code_levels(p.weight.format).activations;
   const CodeBuffers buffers = code_buffers(right_columns, width);
+  const auto multiply = [&](const Int8Stage& stage, std::int64_t unit, std::int64_t units) HWY_ATTR {
+    const Int8Part& part = *stage.part;
+    const std::int64_t end = std::min(part.column_end, part.column_begin + (unit + units) * ProductPart::kUnitColumns);
+    for (std::int64_t column = part.column_begin + unit * ProductPart::kUnitColumns; column < end;
+         column += right_columns) {
+      const std::int64_t columns = std::min(right_columns, end - column);
+      {
+        const OpTimer timer(OpFamily::kDecode);
+        pack_right_codes(buffers.right, buffers.starts, levels,
+                         {part.weight, part.scales, stage.begin, stage.count, column, columns}, part.transposed,
+                         buffers.codes, buffers.floats);
+      }
+      for (std::int64_t n = 0; n < columns; ++n)
+        buffers.column_scales[n] = part.transposed ? part.scales[column + n] : 1.0f;
+      for (std::int64_t n = columns; n % width != 0; ++n) buffers.column_scales[n] = 0.0f;
+      multiply_packed(stage, buffers, column, columns);
+    }
+  };
   const std::int64_t row_step = even_rows(p.row_end - p.row_begin, kLeftRows, kPanel);
   for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {
     const std::int64_t rows = std::min(row_step, p.row_end - row);
     for (std::int64_t begin = 0; begin < length; begin += kInt8Block) {
-      const std::int64_t count = std::min(kInt8Block, length - begin), quads = (count + 3) / 4;
+      const std::int64_t count = std::min(kInt8Block, length - begin);
       pack_left_codes(buffers.left, buffers.row_scales, levels, p.a.as<float>() + row * length, length,
                       p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
-      for (std::int64_t column = p.column_begin; column < p.column_end; column += right_columns) {
-        const std::int64_t columns = std::min(right_columns, p.column_end - column);
-        {
-          const OpTimer timer(OpFamily::kDecode);
-          pack_right_codes(buffers.right, buffers.starts, levels, {p.weight, p.scales, begin, count, column, columns},
-                           p.transposed, buffers.codes, buffers.floats);
-        }
-        for (std::int64_t n = 0; n < columns; ++n)
-          buffers.column_scales[n] = p.transposed ? p.scales[column + n] : 1.0f;
-        for (std::int64_t n = columns; n % width != 0; ++n) buffers.column_scales[n] = 0.0f;
-        multiply_packed(p, buffers, row, rows, column, columns, quads, p.accumulate || begin > 0);
+      const Int8Stage stage{&p, row, rows, begin, count, buffers.left, buffers.row_scales};
+      if (stages == nullptr) {
+        multiply(stage, 0, p.units());
+      } else {
+        stages->work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
       }
     }
   }
+  if (stages != nullptr) stages->help(multiply);
 }
 
 }  // namespace
@@ -269,19 +294,11 @@ void run(const char* where, TensorView c, TensorView a, const WeightMatrix& weig
           "room for a scale per row");
   auto* const scales = static_cast<float*>(workspace.data);
   int8_row_scales(scales, weight);
-  constexpr std::int64_t kColumnGrain = 64;
-  const bool by_rows = c.rows() >= outputs;
-  const std::int64_t grain = by_rows ? 6 : kColumnGrain, side = by_rows ? c.rows() : outputs;
-  const std::int64_t grains = (side + grain - 1) / grain;
-  const std::int64_t parts = std::min<std::int64_t>(omp_get_max_threads(), grains);
-#pragma omp parallel for schedule(static, 1) num_threads(static_cast <int>(parts)) if (parts > 1)
-  for (std::int64_t part = 0; part < parts; ++part) {
-    const std::int64_t begin = grains * part / parts * grain, end = std::min(side, grains * (part + 1) / parts * grain);
-    Int8Part p{c, a, weight, scales, transposed, accumulate, 0, c.rows(), 0, outputs};
-    (by_rows ? p.row_begin : p.column_begin) = begin;
-    (by_rows ? p.row_end : p.column_end) = end;
-    HWY_DYNAMIC_DISPATCH(int8_part)(p);
-  }
+  const ProductCut cut(c.rows(), outputs);
+  cut.for_parts<Int8Stage>([&](std::int64_t, const ProductPart& part, Int8Stages* stages, int thread) {
+    const Int8Part p{part, c, a, weight, scales, transposed, accumulate};
+    HWY_DYNAMIC_DISPATCH(int8_part)(p, stages, thread);
+  });
 }
 
 }  // namespace

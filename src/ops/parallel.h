@@ -6,8 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cstdint>
+
+#include "ops/share.h"
 
 namespace attune {
 
@@ -22,57 +23,28 @@ void parallel_ranges(std::int64_t count, std::int64_t grain, const Body& body) {
   }
 }
 
-// What one thread has left of its share of parts.
-class alignas(64) Share {
- public:
-  void set(std::int64_t begin, std::int64_t end) { parts_ = packed(begin, end); }
-  // The next part in order, or the last one; -1 when none is left.
-  std::int64_t take_first() {
-    return take([](std::int64_t& begin, std::int64_t&) { return begin++; });
-  }
-  std::int64_t take_last() {
-    return take([](std::int64_t&, std::int64_t& end) { return --end; });
-  }
-
- private:
-  static std::uint64_t packed(std::int64_t begin, std::int64_t end) {
-    return static_cast<std::uint64_t>(begin) << 32 | static_cast<std::uint64_t>(end);
-  }
-  template <typename Which>
-  std::int64_t take(Which which) {
-    std::uint64_t parts = parts_.load(std::memory_order_relaxed);
-    while (true) {
-      auto begin = static_cast<std::int64_t>(parts >> 32), end = static_cast<std::int64_t>(parts & 0xFFFFFFFF);
-      if (begin >= end) return -1;
-      const std::int64_t part = which(begin, end);
-      if (parts_.compare_exchange_weak(parts, packed(begin, end), std::memory_order_relaxed)) return part;
-    }
-  }
-  std::atomic<std::uint64_t> parts_ = 0;
-};
-
 // As parallel_ranges, for work that is bound by reading memory in order: every thread goes through a share of its own, and
 // who comes to an end first takes from the ends of what the others have left, so that none waits for one that was held up.
 template <typename Body>
 void parallel_streams(std::int64_t count, std::int64_t grain, const Body& body) {
-  constexpr int kMostThreads = 64;
   const std::int64_t parts = (count + grain - 1) / grain;
-  const int threads = std::min(omp_get_max_threads(), kMostThreads);
+  const int threads = std::min(omp_get_max_threads(), kMostSharing);
   const auto run = [&](std::int64_t part) { body(part * grain, std::min(count, (part + 1) * grain)); };
   if (parts <= 1 || threads == 1) {
     for (std::int64_t part = 0; part < parts; ++part) run(part);
     return;
   }
-  std::array<Share, kMostThreads> shares;
+  std::array<Share, kMostSharing> shares;
   for (int t = 0; t < threads; ++t) {
     shares[static_cast<std::size_t>(t)].set(parts * t / threads, parts * (t + 1) / threads);
   }
 #pragma omp parallel num_threads(threads)
   for (int t = 0; t < threads; ++t) {
     Share& share = shares[static_cast<std::size_t>((omp_get_thread_num() + t) % threads)];
-    for (std::int64_t part = 0; part >= 0;) {
-      part = t == 0 ? share.take_first() : share.take_last();
-      if (part >= 0) run(part);
+    while (true) {
+      const std::int64_t part = t == 0 ? share.take_first(1).begin : share.take_last();
+      if (part < 0) break;
+      run(part);
     }
   }
 }
