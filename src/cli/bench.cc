@@ -78,7 +78,8 @@ void run_bench(const BenchArguments& options) {
   }
   const ModelConfig config = shape_config(options.shape);
   const Recipe recipe = recipe_of(options);
-  double peak = measure_gemm_peak(activation_type(recipe.compute));
+  const DType act = activation_type(recipe.compute);
+  double peak = measure_gemm_peak(act), sustained = sustained_gemm_rate(act) / 2;
   RunNeeds needs = run_needs(config, DType::kBF16, recipe, most_pass_tokens(recipe.train));
   needs.program_bytes = resident_bytes();
   const RunPlan planned = schedule_run(needs, recipe);
@@ -106,7 +107,8 @@ void run_bench(const BenchArguments& options) {
     steps.push_back({report, seconds});
   }
   const std::uint64_t measured_bytes = peak_resident_bytes();
-  peak = std::max(peak, measure_gemm_peak(activation_type(recipe.compute)));  // a slow moment before must not flatter
+  peak = std::max(peak, measure_gemm_peak(act));  // a slow moment before must not flatter
+  sustained += sustained_gemm_rate(act) / 2;
   if (options.steps > 0) steps.erase(steps.begin());
   std::sort(steps.begin(), steps.end(),
             [](const auto& a, const auto& b) { return a.report.seconds < b.report.seconds; });
@@ -124,6 +126,7 @@ void run_bench(const BenchArguments& options) {
                          {"tokens_per_second", rate},
                          {"sol", sol},
                          {"gemm_peak_gflops", peak / 1e9},
+                         {"gemm_sustained_gflops", sustained / 1e9},
                          {"step_seconds", median.seconds},
                          {"planned_peak_bytes", planned_bytes},
                          {"measured_peak_bytes", measured_bytes},
@@ -133,10 +136,11 @@ void run_bench(const BenchArguments& options) {
     return;
   }
   fmt::print(
-      "{}: {} tokens/s, SOL {:.1f}% of {:.0f} GFLOP/s ({:.3f} s a step of {} tokens, median of {})\n"
+      "{}: {} tokens/s, SOL {:.1f}% of {:.0f} GFLOP/s ({:.3f} s a step of {} tokens, median of {}),\n"
+      "{:.1f}% of the {:.0f} GFLOP/s that products sustained before and after\n"
       "memory: {} planned, {} measured at the peak\n",
       options.shape, with_commas(std::llround(rate)), 100 * sol, peak / 1e9, median.seconds, median.tokens,
-      steps.size(), format_bytes(static_cast<double>(planned_bytes)),
+      steps.size(), 100 * sol * peak / sustained, sustained / 1e9, format_bytes(static_cast<double>(planned_bytes)),
       format_bytes(static_cast<double>(measured_bytes)));
   fmt::print("floors: {:.3f} s for the operations, {:.3f} s for the bytes\n", floor_operations, floor_bytes);
   for (const auto& [family, seconds] : breakdown.items()) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <mutex>
+#include <thread>
 #include <vector>
 
 namespace attune {
@@ -57,6 +58,49 @@ TEST(ParallelStreams, AThreadThatIsHeldUpLosesItsPartsToTheOthers) {
   if (taken_by[0] != taken_by[15]) {
     EXPECT_EQ(taken_by[1], taken_by[15]);
   }
+}
+
+struct CountedStage {
+  int thread, number;
+};
+
+TEST(SharedStages, EveryUnitOfEveryStageIsDoneOnceBeforeTheNextBegins) {
+  constexpr int kThreads = 3, kStages = 20, kUnits = 7;
+  std::atomic<int> done[kThreads][kStages] = {};
+  std::atomic<bool> in_order = true;
+  SharedStages<CountedStage> stages(kThreads);
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      const auto run = [&](const CountedStage& stage, std::int64_t, std::int64_t count) {
+        if (stage.number > 0 && done[stage.thread][stage.number - 1] != kUnits) in_order = false;
+        done[stage.thread][stage.number] += static_cast<int>(count);
+      };
+      for (int i = 0; i < kStages; ++i) stages.work(t, CountedStage{t, i}, kUnits, 1 + i % 3, run);
+      stages.help(run);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_TRUE(in_order);
+  for (const auto& of_thread : done) {
+    for (const std::atomic<int>& units : of_thread) EXPECT_EQ(units, kUnits);
+  }
+}
+
+TEST(SharedStages, AThreadWithoutWorkDoesTheUnitsOfOneThatIsHeldUp) {
+  std::atomic<int> helped = 0;
+  SharedStages<CountedStage> stages(2);
+  std::thread helper([&] {
+    stages.help([&](const CountedStage& stage, std::int64_t, std::int64_t) { helped += stage.thread == 0; });
+  });
+  // The first unit ends when all others are done, which its own thread cannot do meanwhile.
+  const auto wait = [&](const CountedStage&, std::int64_t unit, std::int64_t) {
+    while (unit == 0 && helped < 4) std::this_thread::yield();
+  };
+  stages.work(0, CountedStage{0, 0}, 5, 1, wait);
+  stages.help(wait);
+  helper.join();
+  EXPECT_GE(helped, 4);
 }
 
 }  // namespace

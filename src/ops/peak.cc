@@ -8,20 +8,39 @@
 #include "tensor/memory_plan.h"
 
 namespace attune {
-double measure_gemm_peak(DType type, double seconds) {
-  double best = 0;
-  for (const std::int64_t side : {std::int64_t{1024}, std::int64_t{2048}}) {
+namespace {
+
+// Square operands of zeros, which multiply as fast as any other finite numbers.
+struct SquareProduct {
+  SquareProduct(DType type, std::int64_t side) : work(2.0 * static_cast<double>(side * side * side)) {
     MemoryPlan plan;
     std::array<BufferId, 3> ids;
     for (BufferId& id : ids) id = plan.add("", BufferKind::kScratch, type, {side, side});
     plan.place();
-    const Arena arena(plan);  // zeros multiply as fast as any other finite numbers
-    const Matrix x(arena.view(ids[0])), w(arena.view(ids[1])), y(arena.view(ids[2]));
-    const double work = 2.0 * static_cast<double>(side * side * side);
-    best = std::max({best, best_rate(work, seconds / 4, [&] { matmul_bt(y, x, w); }),
-                     best_rate(work, seconds / 4, [&] { matmul_bt_onednn(y, x, w); })});
+    arena = Arena(plan);
+    x = Matrix(arena.view(ids[0])), w = Matrix(arena.view(ids[1])), y = Matrix(arena.view(ids[2]));
+  }
+
+  double work;
+  Arena arena;
+  Matrix x, w, y;
+};
+
+}  // namespace
+
+double measure_gemm_peak(DType type, double seconds) {
+  double best = 0;
+  for (const std::int64_t side : {1024, 2048}) {
+    const SquareProduct p(type, side);
+    best = std::max({best, best_rate(p.work, seconds / 4, [&] { matmul_bt(p.y, p.x, p.w); }),
+                     best_rate(p.work, seconds / 4, [&] { matmul_bt_onednn(p.y, p.x, p.w); })});
   }
   return best;
+}
+
+double sustained_gemm_rate(DType type, double seconds) {
+  const SquareProduct p(type, 2048);
+  return mean_rate(p.work, seconds, [&] { matmul_bt(p.y, p.x, p.w); });
 }
 
 namespace {

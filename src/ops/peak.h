@@ -38,6 +38,10 @@ double mean_rate(double work, double seconds, F run) {
 // `seconds`.
 double measure_gemm_peak(DType type, double seconds = 0.4);
 
+// FLOP/s of such products, all of them over all the time they took: what lasts of the peak on a machine that others use as
+// well.
+double sustained_gemm_rate(DType type, double seconds = 1.0);
+
 // Bytes/s of reading a buffer far larger than the caches with all threads: the best of several.
 double measure_memory_bandwidth(double seconds = 0.3);
 

@@ -62,7 +62,7 @@ class alignas(64) Share {
 template <typename Stage>
 class SharedStages {
  public:
-  explicit SharedStages(std::int64_t threads) : working_(threads) {}
+  explicit SharedStages(std::int64_t threads) : threads_(threads), working_(threads) {}
 
   // Thread `thread` does run(stage, begin, count) until all of [0, units) are done, `most` units at a time.
   template <typename Run>
@@ -84,7 +84,8 @@ class SharedStages {
     working_.fetch_sub(1, std::memory_order_relaxed);
     while (working_.load(std::memory_order_relaxed) > 0) {
       bool helped = false;
-      for (Place& place : places_) {
+      for (std::int64_t t = 0; t < threads_; ++t) {
+        Place& place = places_[static_cast<std::size_t>(t)];
         const std::int64_t unit = place.units.take_last();
         if (unit < 0) continue;
         run(*place.stage, unit, std::int64_t{1});
@@ -102,6 +103,7 @@ class SharedStages {
     const Stage* stage = nullptr;
   };
   std::array<Place, kMostSharing> places_;
+  const std::int64_t threads_;
   std::atomic<std::int64_t> working_;
 };
 
