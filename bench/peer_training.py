@@ -23,7 +23,8 @@ WORDS = "the quick brown fox jumps over the lazy dog while seven wizards make to
 
 def write_model(attune, folder):
     base, gguf = os.path.join(folder, "base"), os.path.join(folder, "base.gguf")
-    for command in ([sys.executable, os.path.join(HERE, "make_folder.py"), "llama-250m", base],
+    for command in ([sys.executable, os.path.join(HERE, "make_folder.py"), "llama-250m", base, "--tokenizer",
+                     os.path.join(HERE, "..", "assets", "tiny")],
                     [attune, "export", base, "--to", "gguf", "--dtype", "f32", "-o", gguf]):
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return gguf
