@@ -169,8 +169,8 @@ void pack_right_block(const GemmPart& p, float* right, const SumBlock& block, st
   }
 }
 
-// The part of thread `thread`, and then what others have left of theirs. Without `stages` nobody helps.
-void gemm_part(const GemmPart& p, GemmStages* stages, int thread) {
+// The part of thread `thread`, and then what others have left of theirs.
+void gemm_part(const GemmPart& p, GemmStages& stages, int thread) {
   const std::int64_t width = panel_columns(), rows_of_part = p.row_end - p.row_begin;
   const std::int64_t right_columns = (kRightColumns + width - 1) / width * width;
   const bool direct = p.terms.size() == 1 && p.column_end - p.column_begin <= kFewColumns;
@@ -226,14 +226,10 @@ void gemm_part(const GemmPart& p, GemmStages* stages, int thread) {
         }
         packed += row_step * block.length;
       }
-      if (stages == nullptr) {
-        multiply(stage, 0, p.units());
-      } else {
-        stages->work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
-      }
+      stages.work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
     }
   }
-  if (stages != nullptr) stages->help(multiply);
+  stages.help(multiply);
 }
 
 }  // namespace
@@ -288,7 +284,7 @@ void gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate, Ten
   const auto floats = (static_cast<std::int64_t>(workspace.bytes()) - static_cast<std::int64_t>(aligned - address)) / 4;
   const std::int64_t share = std::max<std::int64_t>(0, floats) / cut.parts() / 16 * 16;
   auto* const space = reinterpret_cast<float*>(aligned);
-  cut.for_parts<GemmStage>([&](std::int64_t i, const ProductPart& part, GemmStages* stages, int thread) {
+  cut.for_parts<GemmStage>([&](std::int64_t i, const ProductPart& part, GemmStages& stages, int thread) {
     const GemmPart p{part, c, terms, accumulate, space + i * share, share};
     HWY_DYNAMIC_DISPATCH(gemm_part)(p, stages, thread);
   });

@@ -47,16 +47,23 @@ class ProductCut {
 
   std::int64_t parts() const { return parts_; }
 
-  // Calls body(i, part, stages, thread) for every part in parallel; `stages` is null where the threads are too few to wait
-  // for one another.
+  // Calls body(i, part, stages, thread) for every part in parallel. Threads that are too few for the parts share nothing:
+  // one that waited for another's part might be the one to do it.
   template <typename Stage, typename Body>
   void for_parts(const Body& body) const {
     SharedStages<Stage> stages(parts_);
 #pragma omp parallel num_threads(static_cast <int>(parts_)) if (parts_ > 1)
     {
-      const bool together = parts_ > 1 && omp_get_num_threads() == parts_;
+      const bool together = omp_get_num_threads() == parts_;
 #pragma omp for schedule(static, 1)
-      for (std::int64_t i = 0; i < parts_; ++i) body(i, part(i), together ? &stages : nullptr, omp_get_thread_num());
+      for (std::int64_t i = 0; i < parts_; ++i) {
+        if (together) {
+          body(i, part(i), stages, omp_get_thread_num());
+        } else {
+          SharedStages<Stage> alone(1);
+          body(i, part(i), alone, 0);
+        }
+      }
     }
   }
 

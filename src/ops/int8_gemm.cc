@@ -196,8 +196,8 @@ void multiply_packed(const Int8Stage& stage, const CodeBuffers& buffers, std::in
   }
 }
 
-// The part of thread `thread`, and then what others have left of theirs. Without `stages` nobody helps.
-void int8_part(const Int8Part& p, Int8Stages* stages, int thread) {
+// The part of thread `thread`, and then what others have left of theirs.
+void int8_part(const Int8Part& p, Int8Stages& stages, int thread) {
   const std::int64_t width = panel_columns(), right_columns = (kRightColumns + width - 1) / width * width;
   const std::int64_t length = p.a.columns();
   const std::int32_t levels = code_levels(p.weight.format).activations;
@@ -228,14 +228,10 @@ void int8_part(const Int8Part& p, Int8Stages* stages, int thread) {
       pack_left_codes(buffers.left, buffers.row_scales, levels, p.a.as<float>() + row * length, length,
                       p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
       const Int8Stage stage{&p, row, rows, begin, count, buffers.left, buffers.row_scales};
-      if (stages == nullptr) {
-        multiply(stage, 0, p.units());
-      } else {
-        stages->work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
-      }
+      stages.work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
     }
   }
-  if (stages != nullptr) stages->help(multiply);
+  stages.help(multiply);
 }
 
 }  // namespace
@@ -295,7 +291,7 @@ void run(const char* where, TensorView c, TensorView a, const WeightMatrix& weig
   auto* const scales = static_cast<float*>(workspace.data);
   int8_row_scales(scales, weight);
   const ProductCut cut(c.rows(), outputs);
-  cut.for_parts<Int8Stage>([&](std::int64_t, const ProductPart& part, Int8Stages* stages, int thread) {
+  cut.for_parts<Int8Stage>([&](std::int64_t, const ProductPart& part, Int8Stages& stages, int thread) {
     const Int8Part p{part, c, a, weight, scales, transposed, accumulate};
     HWY_DYNAMIC_DISPATCH(int8_part)(p, stages, thread);
   });
