@@ -33,17 +33,18 @@ def main():
     parser.add_argument("--json", help="write what `bench train --json` says of each there as well")
     options = parser.parse_args()
     rows = []
-    print("| shape | tokens | kind | tokens/s | SOL | of GFLOP/s | of sustained | step | operations | bytes | planned MB | measured MB |")
-    print("|---|---|---|---|---|---|---|---|---|---|---|---|")
+    print("| shape | tokens | kind | tokens/s | SOL | of GFLOP/s | of sustained | step | operations | bytes | planned MB "
+          "| measured MB |\n" + 12 * "|---" + "|")
     for shape in options.shapes.split(","):
         for kind in options.kinds.split(","):
             for _ in range(options.rounds):
                 row = measure(options.attune, shape, options.tokens, kind)
                 rows.append({"kind": kind, **row})
                 floors = row["floor_seconds"]
+                of_sustained = row["sol"] * row["gemm_peak_gflops"] / row["gemm_sustained_gflops"]
                 print(f"| {shape} | {options.tokens} | {kind} | {row['tokens_per_second']:.1f} | {100 * row['sol']:.1f}% "
                       f"| {row['gemm_peak_gflops']:.0f} "
-                      f"| {100 * row['sol'] * row['gemm_peak_gflops'] / row['gemm_sustained_gflops']:.1f}% | {row['step_seconds']:.2f} s | {floors['operations']:.2f} s "
+                      f"| {100 * of_sustained:.1f}% | {row['step_seconds']:.2f} s | {floors['operations']:.2f} s "
                       f"| {floors['bytes']:.2f} s | {row['planned_peak_bytes'] / 1e6:.0f} "
                       f"| {row['measured_peak_bytes'] / 1e6:.0f} |", flush=True)
     if options.json:

@@ -192,16 +192,13 @@ void gemm_part(const GemmPart& p, GemmStages& stages, int thread) {
   const std::int64_t most_length = direct ? length : left_floats / row_step;
   const auto multiply = [&](const GemmStage& stage, std::int64_t unit, std::int64_t units) HWY_ATTR {
     const GemmPart& part = *stage.part;
-    const std::int64_t end = std::min(part.column_end, part.column_begin + (unit + units) * ProductPart::kUnitColumns);
-    for (std::int64_t column = part.column_begin + unit * ProductPart::kUnitColumns; column < end;
-         column += right_columns) {
-      const std::int64_t columns = std::min(right_columns, end - column);
+    part.for_columns(unit, units, right_columns, [&](std::int64_t column, std::int64_t columns) HWY_ATTR {
       for (std::size_t g = 0; g < stage.group.used; ++g) {
         pack_right_block(part, right, stage.group.blocks[g], column, columns, rows);
         multiply_block_of(part, stage.left[g], right, stage.row, stage.rows, column, columns,
                           stage.accumulate || g > 0);
       }
-    }
+    });
   };
   GemmStage stage;
   stage.part = &p;

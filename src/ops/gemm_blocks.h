@@ -35,6 +35,15 @@ struct ProductPart {
   // Whole panels of b that a thread which is done takes at a time from another's.
   static constexpr std::int64_t kUnitColumns = 64;
   std::int64_t units() const { return (column_end - column_begin + kUnitColumns - 1) / kUnitColumns; }
+
+  // Calls body(column, columns) for the columns of [unit, unit + count), at most `most` at a time.
+  template <typename Body>
+  void for_columns(std::int64_t unit, std::int64_t count, std::int64_t most, const Body& body) const {
+    const std::int64_t end = std::min(column_end, column_begin + (unit + count) * kUnitColumns);
+    for (std::int64_t column = column_begin + unit * kUnitColumns; column < end; column += most) {
+      body(column, std::min(most, end - column));
+    }
+  }
 };
 
 // A product cut for the threads along its longer side, into multiples of whole register tiles.

@@ -204,10 +204,7 @@ void int8_part(const Int8Part& p, Int8Stages& stages, int thread) {
   const CodeBuffers buffers = code_buffers(right_columns, width);
   const auto multiply = [&](const Int8Stage& stage, std::int64_t unit, std::int64_t units) HWY_ATTR {
     const Int8Part& part = *stage.part;
-    const std::int64_t end = std::min(part.column_end, part.column_begin + (unit + units) * ProductPart::kUnitColumns);
-    for (std::int64_t column = part.column_begin + unit * ProductPart::kUnitColumns; column < end;
-         column += right_columns) {
-      const std::int64_t columns = std::min(right_columns, end - column);
+    part.for_columns(unit, units, right_columns, [&](std::int64_t column, std::int64_t columns) HWY_ATTR {
       {
         const OpTimer timer(OpFamily::kDecode);
         pack_right_codes(buffers.right, buffers.starts, levels,
@@ -218,7 +215,7 @@ void int8_part(const Int8Part& p, Int8Stages& stages, int thread) {
         buffers.column_scales[n] = part.transposed ? part.scales[column + n] : 1.0f;
       for (std::int64_t n = columns; n % width != 0; ++n) buffers.column_scales[n] = 0.0f;
       multiply_packed(stage, buffers, column, columns);
-    }
+    });
   };
   const std::int64_t row_step = even_rows(p.row_end - p.row_begin, kLeftRows, kPanel);
   for (std::int64_t row = p.row_begin; row < p.row_end; row += row_step) {

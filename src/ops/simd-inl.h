@@ -110,24 +110,6 @@ HWY_INLINE float largest_magnitude(const float* values, std::int64_t count) {
   return result;
 }
 
-// a . b over `count` elements: two running sums of whole vectors, then one by one. The order is fixed.
-template <typename T>
-HWY_INLINE float dot(const T* a, const T* b, std::int64_t count) {
-  const F32 d;
-  const auto step = static_cast<std::int64_t>(hn::Lanes(d));
-  auto s0 = hn::Zero(d), s1 = hn::Zero(d);
-  std::int64_t i = 0;
-  for (; i + 2 * step <= count; i += 2 * step) {
-    s0 = hn::MulAdd(load(d, a + i), load(d, b + i), s0);
-    s1 = hn::MulAdd(load(d, a + i + step), load(d, b + i + step), s1);
-  }
-  for (; i + step <= count; i += step) s0 = hn::MulAdd(load(d, a + i), load(d, b + i), s0);
-  float sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(s0, s1)));
-  const OneF32 one;
-  for (; i < count; ++i) sum += hn::GetLane(hn::Mul(load(one, a + i), load(one, b + i)));
-  return sum;
-}
-
 // exp(x), within 1e-7 relative; 0 below -87.33 (where results would be subnormal), infinity above 88.37, NaN
 // stays NaN. Cody-Waite reduction and the polynomial of Cephes' expf.
 template <class D>
