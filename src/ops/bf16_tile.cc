@@ -1,0 +1,157 @@
+#include "ops/bf16_tile.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+namespace attune {
+namespace {
+
+std::atomic<Bf16Tiles> most_tiles{Bf16Tiles::kAmx};
+
+#if defined(__x86_64__)
+
+// The system saves a thread's tiles only for processes that have asked for it (Linux, Documentation/arch/x86/xstate.rst).
+bool may_use_amx() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
+Bf16Tiles detect() {
+  unsigned a = 0, b = 0, c = 0, d = 0, sub_leaf_1 = 0;
+  if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") ||
+      !__builtin_cpu_supports("avx512dq") || __get_cpuid_count(7, 1, &sub_leaf_1, &b, &c, &d) == 0 ||
+      (sub_leaf_1 >> 5 & 1) == 0) {
+    return Bf16Tiles::kNone;
+  }
+  __get_cpuid_count(7, 0, &a, &b, &c, &d);
+  const bool amx = (d >> 22 & 1) != 0 && (d >> 24 & 1) != 0;  // bf16 and tiles
+  return amx && may_use_amx() ? Bf16Tiles::kAmx : Bf16Tiles::kAvx512;
+}
+
+// ---- AMX: registers 0 to 3 hold the sums, 4 and 5 the left operand's halves, 6 and 7 the right's.
+
+struct alignas(64) TileConfiguration {
+  std::uint8_t palette = 1, start_row = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+  std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
+};
+
+__attribute__((target("amx-tile"))) void configure_amx() {
+  static constexpr TileConfiguration configuration;
+  _tile_loadconfig(&configuration);
+}
+
+// Without tiles in use the system has nothing to save.
+__attribute__((target("amx-tile"))) void release_amx() { _tile_release(); }
+
+__attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::int64_t c_row, const Bf16Left& left,
+                                                               const bf16* right, std::int64_t steps, bool accumulate) {
+  const std::int64_t c_bytes = c_row * 4, left_bytes = left.row * 2;
+  float* const lower = c + 16 * c_row;
+  if (accumulate) {
+    _tile_loadd(0, c, c_bytes);
+    _tile_loadd(1, c + 16, c_bytes);
+    _tile_loadd(2, lower, c_bytes);
+    _tile_loadd(3, lower + 16, c_bytes);
+  } else {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+  }
+  const bf16* a = left.data;
+  for (std::int64_t s = 0; s < steps; ++s) {
+    _tile_loadd(6, right, 64);
+    _tile_loadd(4, a, left_bytes);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_loadd(5, a + left.half, left_bytes);
+    _tile_dpbf16ps(2, 5, 6);
+    _tile_loadd(7, right + kBf16Step / 2, 64);
+    _tile_dpbf16ps(1, 4, 7);
+    _tile_dpbf16ps(3, 5, 7);
+    a += left.step;
+    right += kBf16Step;
+  }
+  _tile_stored(0, c, c_bytes);
+  _tile_stored(1, c + 16, c_bytes);
+  _tile_stored(2, lower, c_bytes);
+  _tile_stored(3, lower + 16, c_bytes);
+}
+
+// ---- AVX512-BF16: eight rows and all columns at a time, sixteen sums.
+
+__attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(float* c, std::int64_t c_row, const Bf16Left& left,
+                                                                   const bf16* right, std::int64_t steps,
+                                                                   bool accumulate) {
+  constexpr int kRows = 8;
+  for (std::int64_t first = 0; first < kBf16Tile; first += kRows) {
+    __m512 sums[kRows][2];
+    for (int r = 0; r < kRows; ++r) {
+      float* const from = c + (first + r) * c_row;
+      sums[r][0] = accumulate ? _mm512_loadu_ps(from) : _mm512_setzero_ps();
+      sums[r][1] = accumulate ? _mm512_loadu_ps(from + 16) : _mm512_setzero_ps();
+    }
+    const bf16* a = left.data + first / 16 * left.half + first % 16 * left.row;
+    const bf16* b = right;
+    for (std::int64_t s = 0; s < steps; ++s) {
+      for (std::int64_t pair = 0; pair < kBf16Tile / 2; ++pair) {
+        const auto b0 = (__m512bh)_mm512_loadu_si512(b + pair * 32);
+        const auto b1 = (__m512bh)_mm512_loadu_si512(b + kBf16Step / 2 + pair * 32);
+        for (int r = 0; r < kRows; ++r) {
+          const auto factors =
+              (__m512bh)_mm512_set1_epi32(*reinterpret_cast<const std::int32_t*>(a + r * left.row + 2 * pair));
+          sums[r][0] = _mm512_dpbf16_ps(sums[r][0], factors, b0);
+          sums[r][1] = _mm512_dpbf16_ps(sums[r][1], factors, b1);
+        }
+      }
+      a += left.step;
+      b += kBf16Step;
+    }
+    for (int r = 0; r < kRows; ++r) {
+      float* const to = c + (first + r) * c_row;
+      _mm512_storeu_ps(to, sums[r][0]);
+      _mm512_storeu_ps(to + 16, sums[r][1]);
+    }
+  }
+}
+
+#endif
+
+}  // namespace
+
+Bf16Tiles bf16_tiles() {
+#if defined(__x86_64__)
+  static const Bf16Tiles detected = detect();
+  return std::min(detected, most_tiles.load());
+#else
+  return Bf16Tiles::kNone;
+#endif
+}
+
+void limit_bf16_tiles(Bf16Tiles most) { most_tiles = most; }
+
+Bf16Multiplier::Bf16Multiplier() : multiply_(nullptr) {
+#if defined(__x86_64__)
+  const Bf16Tiles tiles = bf16_tiles();
+  if (tiles == Bf16Tiles::kAmx) configure_amx();
+  if (tiles != Bf16Tiles::kNone) multiply_ = tiles == Bf16Tiles::kAmx ? multiply_amx : multiply_avx512;
+#endif
+  if (multiply_ == nullptr) throw InternalError("[bf16_tile] this processor multiplies no bf16");
+}
+
+Bf16Multiplier::~Bf16Multiplier() {
+#if defined(__x86_64__)
+  if (multiply_ == multiply_amx) release_amx();
+#endif
+}
+
+}  // namespace attune
