@@ -50,7 +50,7 @@ void zip_pass(A& a, B& b, F f) {
   f(a.dresidual, b.dresidual), f(a.dnormed, b.dnormed), f(a.dinner, b.dinner), f(a.dmlp_in, b.dmlp_in);
   f(a.dattention, b.dattention), f(a.dq, b.dq), f(a.dk, b.dk), f(a.dv, b.dv);
   f(a.delta, b.delta), f(a.dattention_in, b.dattention_in), f(a.tile, b.tile);
-  f(a.lora_pair, b.lora_pair), f(a.lora_input, b.lora_input), f(a.lora_dhidden, b.lora_dhidden);
+  f(a.lora_input, b.lora_input), f(a.lora_dhidden, b.lora_dhidden);
   f(a.head_rows, b.head_rows), f(a.head_logits, b.head_logits), f(a.head_dlogits, b.head_dlogits);
   f(a.head_targets, b.head_targets), f(a.head_losses, b.head_losses);
   f(a.base_normed, b.base_normed), f(a.head_base_logits, b.head_base_logits);
@@ -218,8 +218,6 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
   pass.tile = planner.scratch("tile", options.act, {kTileRows * widest}, all);
   const std::int64_t rank = *std::max_element(largest.begin(), largest.end());
   if (rank > 0) {
-    if (options.act != DType::kF32)
-      pass.lora_pair = planner.scratch("lora_pair", options.act, {2 * rank * widest}, all);
     if (options.lora_dropout)
       pass.lora_input = planner.scratch("lora_input", options.act, {std::min(kGradientRows, tokens), widest}, all);
   }
@@ -294,8 +292,6 @@ BlockBuffers<TensorView> first_tokens(const BlockBuffers<TensorView>& block, std
   zip_block(part, block, [&](TensorView& view, const TensorView& whole) { view = first_tokens(whole, tokens); });
   return part;
 }
-
-LoraScratch lora_scratch(const Activations& activations) { return {activations.lora_pair, activations.lora_input}; }
 
 HeadLossScratch head_scratch(const Activations& a, bool backward) {
   return {a.head_rows, a.head_logits,     backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses,

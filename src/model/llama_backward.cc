@@ -22,17 +22,17 @@ void linear_gradients(TensorView dx, GradientMode mode, TensorView dy, TensorVie
     if (pair.rank == 0) return;
     lora_backward_pair(dhidden.slice_rows(first, count), pair.da, pair.db, dy_rows, x_rows,
                        hidden_of(hidden, pair, begin, x.rows()).slice_rows(first, count), pair.b,
-                       lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
+                       lora_params(pair, noise, begin + first, x.columns()), activations.lora_input);
   });
   if (pair.rank == 0) return linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
   if (!noise.training || pair.dropout == 0) {
     return lora_linear_backward_input(dx, mode, dy, layer.weight, activations.tile, dhidden, pair.a,
-                                      lora_scratch(activations));
+                                      activations.lora_input);
   }
   linear_backward_input(dx, mode, dy, layer.weight, activations.tile);
   for_row_blocks(x.rows(), kGradientRows, [&](std::int64_t first, std::int64_t count) {
     lora_backward_input(dx.slice_rows(first, count), dhidden.slice_rows(first, count), pair.a,
-                        lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
+                        lora_params(pair, noise, begin + first, x.columns()), activations.lora_input);
   });
 }
 

@@ -39,14 +39,14 @@ struct BlockPass {
     if (adapted && !drops(layer.lora)) {
       return lora_linear_forward(y, hidden(slot, begin, x.rows()), x, layer.weight, layer.bias, activations.tile, mode,
                                  layer.lora.a, layer.lora.b, lora_params(layer.lora, noise, begin, x.columns()),
-                                 lora_scratch(activations));
+                                 activations.lora_input);
     }
     linear_forward(y, x, layer.weight, layer.bias, activations.tile, mode);
     if (!adapted) return;
     for_row_blocks(x.rows(), lora_rows(layer.lora, x.rows()), [&](std::int64_t first, std::int64_t count) {
       lora_forward(y.slice_rows(first, count), hidden(slot, begin, x.rows()).slice_rows(first, count),
                    x.slice_rows(first, count), layer.lora.a, layer.lora.b,
-                   lora_params(layer.lora, noise, begin + first, x.columns()), lora_scratch(activations));
+                   lora_params(layer.lora, noise, begin + first, x.columns()), activations.lora_input);
     });
   }
   // The hidden product alone.
@@ -55,7 +55,7 @@ struct BlockPass {
     if (pair.rank == 0) return;
     for_row_blocks(x.rows(), lora_rows(pair, x.rows()), [&](std::int64_t first, std::int64_t count) {
       lora_hidden(hidden(slot, begin, x.rows()).slice_rows(first, count), x.slice_rows(first, count), pair.a,
-                  lora_params(pair, noise, begin + first, x.columns()), lora_scratch(activations));
+                  lora_params(pair, noise, begin + first, x.columns()), activations.lora_input);
     });
   }
   bool drops(const LoraPair& pair) const { return noise.training && pair.dropout > 0; }

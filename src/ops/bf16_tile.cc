@@ -70,12 +70,12 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::in
   }
   const bf16* a = left.data;
   for (std::int64_t s = 0; s < steps; ++s) {
-    _tile_loadd(6, right, 64);
+    _tile_stream_loadd(6, right, 64);
     _tile_loadd(4, a, left_bytes);
     _tile_dpbf16ps(0, 4, 6);
     _tile_loadd(5, a + left.half, left_bytes);
     _tile_dpbf16ps(2, 5, 6);
-    _tile_loadd(7, right + kBf16Step / 2, 64);
+    _tile_stream_loadd(7, right + kBf16Step / 2, 64);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(3, 5, 7);
     a += left.step;

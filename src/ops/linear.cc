@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "ops/bf16_gemm.h"
 #include "ops/gemm.h"
 #include "ops/int8_gemm.h"
 #include "ops/matvec.h"
@@ -53,7 +54,7 @@ void multiply(TensorView c, TensorView a, const WeightMatrix& weight, bool trans
               const LowRankTerm* low_rank, TensorView tile) {
   std::array<GemmTerm, 2> terms;
   std::size_t count = 0;
-  const bool int8 = weight.int8_products;  // the low-rank product stays in f32
+  const bool int8 = weight.int8_products && a.dtype == DType::kF32;  // the low-rank product stays in f32
   if (int8) {
     (transposed ? int8_forward : int8_backward_input)(c, a, weight, accumulate, tile);
   } else {
@@ -61,6 +62,7 @@ void multiply(TensorView c, TensorView a, const WeightMatrix& weight, bool trans
   }
   if (low_rank != nullptr)
     terms[count++] = {low_rank->hidden, false, RightOperand::of(low_rank->factor, transposed, low_rank->scale)};
+  if (a.dtype == DType::kBF16) return bf16_gemm(c, std::span(terms).first(count), accumulate, tile);
   if (count > 0) gemm(c, std::span(terms).first(count), accumulate || int8, tile);
 }
 
@@ -97,7 +99,7 @@ void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t
 
 }  // namespace
 
-bool linear_takes_low_rank(DType act) { return act == DType::kF32 && gemm_is_fastest(); }
+bool linear_takes_low_rank(DType act) { return act == DType::kF32 ? gemm_is_fastest() : has_fast_bf16(); }
 
 void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, TensorView bias, TensorView tile,
                     GradientMode mode, const LowRankTerm* low_rank) {

@@ -7,22 +7,6 @@
 namespace attune {
 namespace {
 
-Matrix rounded(TensorView parameter, bf16* to) {
-  const float* const from = parameter.as<float>();
-  const std::int64_t count = parameter.elements();
-#pragma omp parallel for schedule(static)
-  for (std::int64_t i = 0; i < count; ++i) to[i] = to_bf16(from[i]);
-  return Matrix(TensorView{to, DType::kBF16, parameter.shape});
-}
-
-// The parameter in the activations' type: itself for f32, a rounded copy at scratch[offset] otherwise.
-Matrix in_act(TensorView parameter, DType act, TensorView scratch, std::int64_t offset) {
-  if (act == DType::kF32) return parameter;
-  if (scratch.elements() < offset + parameter.elements())
-    throw InternalError("[lora] scratch for the pair is too small");
-  return rounded(parameter, scratch.as<bf16>() + offset);
-}
-
 TensorView first_rows_of(TensorView scratch, std::int64_t rows, std::int64_t columns) {
   if (scratch.elements() < rows * columns) throw InternalError("[lora] scratch is too small for {}x{}", rows, columns);
   return {scratch.data, scratch.dtype, {rows, columns}};
@@ -30,69 +14,68 @@ TensorView first_rows_of(TensorView scratch, std::int64_t rows, std::int64_t col
 
 }  // namespace
 
-void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams& params, const LoraScratch& scratch) {
+void lora_hidden(TensorView hidden, TensorView x, TensorView a, const LoraParams& params, TensorView dropped) {
   const OpTimer timer(OpFamily::kLora);
   TensorView input = x;
   if (params.dropout > 0) {
-    input = first_rows_of(scratch.input, x.rows(), x.columns());
+    input = first_rows_of(dropped, x.rows(), x.columns());
     dropout(input, x, params.dropout, params.key);
   }
-  matmul_bt(hidden, input, in_act(a, x.dtype, scratch.pair, 0));
+  matmul_bt(hidden, input, a);
 }
 
 void lora_forward(TensorView y, TensorView hidden, TensorView x, TensorView a, TensorView b, const LoraParams& params,
-                  const LoraScratch& scratch) {
+                  TensorView dropped) {
   const OpTimer timer(OpFamily::kLora);
-  lora_hidden(hidden, x, a, params, scratch);
-  matmul_bt(y, hidden, in_act(b, x.dtype, scratch.pair, a.elements()), params.scale, true);
+  lora_hidden(hidden, x, a, params, dropped);
+  matmul_bt(y, hidden, b, params.scale, true);
 }
 
 void lora_backward_pair(TensorView dhidden, TensorView da, TensorView db, TensorView dy, TensorView x,
-                        TensorView hidden, TensorView b, const LoraParams& params, const LoraScratch& scratch) {
+                        TensorView hidden, TensorView b, const LoraParams& params, TensorView dropped) {
   const OpTimer timer(OpFamily::kLora);
-  matmul(dhidden, dy, in_act(b, x.dtype, scratch.pair, 0), params.scale);
+  matmul(dhidden, dy, b, params.scale);
   if (!db.empty()) matmul_at(db, dy, hidden, params.scale, true);
   if (da.empty()) return;
   TensorView input = x;
   if (params.dropout > 0) {
-    input = first_rows_of(scratch.input, x.rows(), x.columns());
+    input = first_rows_of(dropped, x.rows(), x.columns());
     dropout(input, x, params.dropout, params.key);
   }
   matmul_at(da, dhidden, input, 1.0f, true);
 }
 
 void lora_backward_input(TensorView dx, TensorView dhidden, TensorView a, const LoraParams& params,
-                         const LoraScratch& scratch) {
+                         TensorView dropped) {
   const OpTimer timer(OpFamily::kLora);
-  const Matrix a_act = in_act(a, dx.dtype, scratch.pair, 0);
-  if (params.dropout == 0) return matmul(dx, dhidden, a_act, 1.0f, true);
-  const TensorView input = first_rows_of(scratch.input, dx.rows(), dx.columns());
-  matmul(input, dhidden, a_act);
+  if (params.dropout == 0) return matmul(dx, dhidden, a, 1.0f, true);
+  const TensorView input = first_rows_of(dropped, dx.rows(), dx.columns());
+  matmul(input, dhidden, a);
   dropout(input, input, params.dropout, params.key);
   add(dx, input);
 }
 
 void lora_linear_forward(TensorView y, TensorView hidden, TensorView x, const WeightMatrix& weight, TensorView bias,
                          TensorView tile, GradientMode mode, TensorView a, TensorView b, const LoraParams& params,
-                         const LoraScratch& scratch) {
+                         TensorView dropped) {
   if (linear_takes_low_rank(x.dtype) && x.rows() > 1) {  // one token has a kernel of its own
-    lora_hidden(hidden, x, a, params, scratch);
+    lora_hidden(hidden, x, a, params, dropped);
     const LowRankTerm pair{hidden, b, params.scale};
     linear_forward(y, x, weight, bias, tile, mode, &pair);
   } else {
     linear_forward(y, x, weight, bias, tile, mode);
-    lora_forward(y, hidden, x, a, b, params, scratch);
+    lora_forward(y, hidden, x, a, b, params, dropped);
   }
 }
 
 void lora_linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight,
-                                TensorView tile, TensorView dhidden, TensorView a, const LoraScratch& scratch) {
+                                TensorView tile, TensorView dhidden, TensorView a, TensorView dropped) {
   if (linear_takes_low_rank(dy.dtype)) {
     const LowRankTerm pair{dhidden, a};
     return linear_backward_input(dx, mode, dy, weight, tile, &pair);
   }
   linear_backward_input(dx, mode, dy, weight, tile);
-  lora_backward_input(dx, dhidden, a, {}, scratch);
+  lora_backward_input(dx, dhidden, a, {}, dropped);
 }
 
 }  // namespace attune

@@ -1,4 +1,4 @@
-// Matrix products on oneDNN, f32 or bf16 with f32 accumulation.
+// Matrix products, f32 or bf16 with f32 accumulation.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +37,13 @@ bool has_fast_bf16();
 //   matmul      a [M, L]  b [L, N]
 //   matmul_bt   a [M, L]  b [N, L]   (a linear layer: activations times weights)
 //   matmul_at   a [L, M]  b [L, N]   (a weight gradient: outputs' gradient times inputs)
-// a and b have one type: f32 (c f32) or bf16 (c bf16 or f32). Where the processor has no bf16 the product is computed
-// in f32 from the same rounded inputs. Same shapes and thread count give the same bits. c must not overlap a or b.
+// a f32: b and c f32. a bf16: b bf16, or f32 that is rounded as it is read, c bf16 or f32; where the processor has no bf16
+// the product is computed in f32 from the same rounded inputs. Same shapes and thread count give the same bits. c must not overlap a or b.
 void matmul(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 void matmul_bt(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 void matmul_at(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 
-// matmul_bt by oneDNN whichever is faster, for the measure of the machine's peak.
+// matmul_bt by oneDNN, a, b and c of one type, for the measure of the machine's peak.
 void matmul_bt_onednn(const Matrix& c, const Matrix& a, const Matrix& b);
 
 // Keeps oneDNN from instructions wider than AVX2, if no product has run yet.

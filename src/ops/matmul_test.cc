@@ -224,7 +224,7 @@ TEST(Lora, ForwardAndGradientsAreTheFormula) {
     Sample hidden(kTokens, kRank, DType::kF32, 7), da(kRank, kIn, DType::kF32, 8), db(kOut, kRank, DType::kF32, 9);
     std::vector<float> input(kTokens * kIn), dhidden(kTokens * kRank), ones(kTokens * kIn, 1.0f),
         mask(kTokens * kIn, 1.0f);
-    const LoraScratch scratch{{}, {input.data(), DType::kF32, {kTokens, kIn}}};
+    const TensorView scratch{input.data(), DType::kF32, {kTokens, kIn}};
     const TensorView dhidden_view{dhidden.data(), DType::kF32, {kTokens, kRank}};
     const LoraParams params{kScale, drop, {1, 2}};
     const Shape shape{kTokens, kIn};

@@ -153,7 +153,7 @@ TEST(Plan, RefusalIsOneLine) {
   EXPECT_EQ(refusal(shape_plan("llama-250m")), "");
   EXPECT_EQ(
       refusal(shape_plan("llama-250m", {"memory=1MB"})),
-      "[memory] the run needs 171.6 MB and the budget is 1.0 MB; no shorter rows or smaller batches fit: raise the "
+      "[memory] the run needs 171.4 MB and the budget is 1.0 MB; no shorter rows or smaller batches fit: raise the "
       "budget or choose a smaller model");
 }
 

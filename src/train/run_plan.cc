@@ -9,6 +9,7 @@
 #include "batch/stream.h"
 #include "model/tensors.h"
 #include "ops/attention.h"
+#include "ops/bf16_gemm.h"
 #include "ops/matmul.h"
 
 namespace attune {
@@ -47,7 +48,9 @@ std::size_t f32_bytes(std::span<const NamedParameter> parameters) {
 // pages of the program that were not yet touched when it was measured.
 std::size_t unplanned_bytes(const ModelConfig& config) {
   constexpr std::size_t kOnce = 3 << 19, kThread = 128 << 10;
-  return kOnce + static_cast<std::size_t>(omp_get_max_threads()) * (kThread + attention_scratch_bytes(config.head_dim));
+  std::size_t scratch = attention_scratch_bytes(config.head_dim);
+  if (has_fast_bf16()) scratch = std::max(scratch, bf16_gemm_scratch_bytes());
+  return kOnce + static_cast<std::size_t>(omp_get_max_threads()) * (kThread + scratch);
 }
 
 }  // namespace

@@ -1,0 +1,261 @@
+// The loops around the tile: packed columns of b in L2, of which 32 at a time pass by 32 packed rows of a in L1, one block of
+// the sum after the other.
+#include "ops/bf16_gemm.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "ops/bf16_pack.h"
+#include "ops/bf16_tile.h"
+#include "ops/gemm_blocks.h"
+#include "ops/scratch.h"
+
+namespace attune {
+namespace {
+
+constexpr std::int64_t kLength = 384, kTail = 64;  // of a block: 32 rows of it take half of L1
+constexpr std::int64_t kMostColumns = 256;         // of a unit: 229 kB a block
+constexpr std::int64_t kMostRows = 512;            // of a pass
+constexpr std::int64_t kSharedElements = 1 << 20;  // of packed operands where no workspace is given
+constexpr std::int64_t kTileSums = kBf16Tile * kBf16Tile;
+
+std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
+std::int64_t tiles(std::int64_t n) { return (n + kBf16Tile - 1) / kBf16Tile; }
+
+struct Bf16Product {
+  const Matrix& c;
+  bool c_transposed;
+  std::span<const GemmTerm> terms;
+  std::vector<SumBlock> blocks;
+  std::int64_t rows, columns;
+  std::int64_t length;  // of the padded sum
+  bool accumulate;
+  float scale;
+
+  const GemmTerm& term(const SumPiece& piece) const { return terms[static_cast<std::size_t>(piece.term)]; }
+
+  // The tile at (row, column) becomes what `sums` say.
+  void write(std::int64_t row, std::int64_t column, const float* sums) const {
+    if (c_transposed) {
+      write_transposed_bf16_tile(c, column, row, sums, scale, accumulate);
+    } else {
+      write_bf16_tile(c, row, column, sums, scale, accumulate);
+    }
+  }
+};
+
+std::span<const SumPiece> pieces_of(const SumBlock& block) {
+  return std::span(block.pieces).first(static_cast<std::size_t>(block.used));
+}
+
+// Packed operands that all threads read: in the workspace where that is large enough, else behind the first thread's own
+// scratch of `own` floats.
+class Shared {
+ public:
+  Shared(TensorView workspace, std::int64_t elements) : elements_(elements) {
+    constexpr std::size_t kLine = 64;
+    void* start = workspace.data;
+    std::size_t room = workspace.bytes();
+    if (start != nullptr &&
+        std::align(kLine, static_cast<std::size_t>(elements) * sizeof(bf16), start, room) != nullptr)
+      given_ = static_cast<bf16*>(start);
+  }
+  // Called by every thread of a parallel region; returns the thread's own scratch.
+  float* enter(std::int64_t own) {
+    const bool first = omp_get_thread_num() == 0 && given_ == nullptr;
+    float* const scratch = thread_scratch(static_cast<std::size_t>(own + (first ? (elements_ + 1) / 2 : 0)));
+    if (omp_get_thread_num() == 0) data = given_ != nullptr ? given_ : reinterpret_cast<bf16*>(scratch + own);
+#pragma omp barrier
+    return scratch;
+  }
+
+  bf16* data = nullptr;
+
+ private:
+  bf16* given_ = nullptr;
+  std::int64_t elements_;
+};
+
+void pack_rows(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t row) {
+  for (const SumPiece& piece : pieces_of(block)) {
+    pack_bf16_left(to + piece.offset * kBf16Tile, p.term(piece), row, piece.begin, piece.count);
+  }
+}
+
+void pack_columns(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t column) {
+  for (const SumPiece& piece : pieces_of(block)) {
+    pack_bf16_right(to + piece.offset * kBf16Tile, p.term(piece).b, column, piece.begin, piece.count);
+  }
+}
+
+// ---- Many columns: all threads pack rows [row, row + rows) together; then each takes columns, packs them, and multiplies
+// them with all rows. Rows that find no room are packed anew for each thread's columns, 32 at a time.
+
+struct Pass {
+  std::int64_t row, rows;
+  const bf16* left;  // panels of 32 rows, each the whole sum long; or null
+};
+
+// A thread's own.
+struct ColumnScratch {
+  bf16 *left, *right;  // a block of 32 rows, and of its columns
+  float* partial;      // [rows / 32, columns / 32, 32, 32]: the sums of the blocks so far
+
+  static constexpr std::int64_t kLeft = (kLength + kTail) * kBf16Tile, kRight = (kLength + kTail) * kMostColumns;
+  static constexpr std::int64_t kFloats = (kLeft + kRight) / 2 + kMostRows * kMostColumns;
+  explicit ColumnScratch(float* floats)
+      : left(reinterpret_cast<bf16*>(floats)), right(left + kLeft), partial(floats + (kLeft + kRight) / 2) {}
+};
+
+// Tiles [first, first + count) of columns.
+void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count,
+                      const ColumnScratch& scratch, const Bf16Multiplier& multiplier) {
+  const std::size_t blocks = p.blocks.size();
+  std::int64_t offset = 0;
+  for (std::size_t b = 0; b < blocks; ++b) {
+    const SumBlock& block = p.blocks[b];
+    const std::int64_t panel = block.length * kBf16Tile;
+    for (std::int64_t n = 0; n < count; ++n) {
+      pack_columns(p, scratch.right + n * panel, block, (first + n) * kBf16Tile);
+    }
+    for (std::int64_t r = 0; r < tiles(pass.rows); ++r) {
+      const std::int64_t row = pass.row + r * kBf16Tile;
+      if (pass.left == nullptr) pack_rows(p, scratch.left, block, row);
+      const bf16* const left = pass.left == nullptr ? scratch.left : pass.left + r * kBf16Tile * p.length + offset;
+      for (std::int64_t n = 0; n < count; ++n) {
+        // A sum of one block need not be remembered: its tile stays in L1.
+        float* const sums = scratch.partial + (blocks > 1 ? (r * count + n) * kTileSums : 0);
+        multiplier.multiply(sums, kBf16Tile, Bf16Left::packed(left), scratch.right + n * panel,
+                            block.length / kBf16Tile, b > 0);
+        if (b + 1 == blocks) p.write(row, (first + n) * kBf16Tile, sums);
+      }
+    }
+    offset += panel;
+  }
+}
+
+void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
+  const std::int64_t pass_rows = std::min(round_up(p.rows, kBf16Tile), kMostRows);
+  const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
+  const bool together = pass_rows * p.length <= std::max(room, kSharedElements);
+  // Equal shares of at most kMostColumns.
+  const std::int64_t columns = tiles(p.columns), all_threads = omp_get_max_threads() * (kMostColumns / kBf16Tile);
+  const std::int64_t units = std::min(columns, (columns + all_threads - 1) / all_threads * omp_get_max_threads());
+  Shared left(workspace, together ? pass_rows * p.length : 0);
+#pragma omp parallel
+  {
+    const ColumnScratch scratch(left.enter(ColumnScratch::kFloats));
+    for (std::int64_t row = 0; row < p.rows; row += pass_rows) {
+      const Pass pass{row, std::min(pass_rows, p.rows - row), together ? left.data : nullptr};
+#pragma omp for schedule(static)
+      for (std::int64_t r = 0; r < (together ? tiles(pass.rows) : 0); ++r) {
+        bf16* to = left.data + r * kBf16Tile * p.length;
+        for (const SumBlock& block : p.blocks) {
+          pack_rows(p, to, block, row + r * kBf16Tile);
+          to += block.length * kBf16Tile;
+        }
+      }
+      const Bf16Multiplier multiplier;
+#pragma omp for schedule(dynamic, 1)
+      for (std::int64_t unit = 0; unit < units; ++unit) {
+        const std::int64_t first = columns * unit / units, count = columns * (unit + 1) / units - first;
+        multiply_columns(p, pass, first, count, scratch, multiplier);
+      }
+    }
+  }
+}
+
+// ---- Few columns: all threads pack all of them together; then each takes rows, which the tiles read as they are stored.
+
+// Where the rows of a block can be read by the tile itself, or as `space` has them.
+Bf16Left rows_of_block(const Bf16Product& p, const SumBlock& block, std::int64_t row, bf16* space) {
+  const SumPiece& piece = block.pieces[0];
+  const GemmTerm& term = p.term(piece);
+  if (block.used == 1 && piece.count % kBf16Tile == 0 && !term.a_transposed && row + kBf16Tile <= p.rows) {
+    const std::int64_t stride = term.a.stride;
+    return {static_cast<const bf16*>(term.a.data) + row * stride + piece.begin, stride, 16 * stride, kBf16Tile};
+  }
+  pack_rows(p, space, block, row);
+  return Bf16Left::packed(space);
+}
+
+void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
+  const std::int64_t columns = tiles(p.columns), blocks = std::ssize(p.blocks);
+  Shared right(workspace, columns * p.length * kBf16Tile);
+#pragma omp parallel
+  {
+    constexpr std::int64_t kOwn = (kLength + kTail) * kBf16Tile / 2;
+    float* const scratch = right.enter(kOwn + kFewColumns / kBf16Tile * kTileSums);
+    float* const sums = scratch + kOwn;
+#pragma omp for schedule(static)
+    for (std::int64_t i = 0; i < blocks * columns; ++i) {
+      bf16* to = right.data + i / blocks * p.length * kBf16Tile;
+      for (std::int64_t b = 0; b < i % blocks; ++b) to += p.blocks[static_cast<std::size_t>(b)].length * kBf16Tile;
+      pack_columns(p, to, p.blocks[static_cast<std::size_t>(i % blocks)], i / blocks * kBf16Tile);
+    }
+    const Bf16Multiplier multiplier;
+#pragma omp for schedule(dynamic, 1)
+    for (std::int64_t row = 0; row < p.rows; row += kBf16Tile) {
+      const bf16* block_columns = right.data;
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        const SumBlock& block = p.blocks[static_cast<std::size_t>(b)];
+        const Bf16Left left = rows_of_block(p, block, row, reinterpret_cast<bf16*>(scratch));
+        for (std::int64_t n = 0; n < columns; ++n) {
+          multiplier.multiply(sums + n * kTileSums, kBf16Tile, left, block_columns + n * p.length * kBf16Tile,
+                              block.length / kBf16Tile, b > 0);
+        }
+        block_columns += block.length * kBf16Tile;
+      }
+      for (std::int64_t n = 0; n < columns; ++n) p.write(row, n * kBf16Tile, sums + n * kTileSums);
+    }
+  }
+}
+
+void check(const Matrix& c, std::span<const GemmTerm> terms) {
+  for (const GemmTerm& term : terms) {
+    const std::int64_t rows = term.a_transposed ? term.a.columns : term.a.rows;
+    const std::int64_t length = term.a_transposed ? term.a.rows : term.a.columns;
+    if (rows == c.rows && length == term.b.length() && term.b.columns() == c.columns && term.a.dtype == DType::kBF16 &&
+        (c.dtype == DType::kF32 || c.dtype == DType::kBF16)) {
+      continue;
+    }
+    throw InternalError("[bf16_gemm] shapes or types do not fit: c {}x{}, a {}x{}, b {}x{}", c.rows, c.columns, rows,
+                        length, term.b.length(), term.b.columns());
+  }
+}
+
+}  // namespace
+
+void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate, TensorView workspace, float scale) {
+  check(c, terms);
+  GemmTerm turned;
+  Bf16Product p{c, false, terms, {}, c.rows, c.columns, 0, accumulate, scale};
+  const GemmTerm& only = terms[0];
+  if (terms.size() == 1 && only.a_transposed && p.columns <= kFewColumns && p.rows > kFewColumns &&
+      c.dtype == DType::kF32 && only.b.weight.format == WeightFormat::kBF16 && only.b.factor == 1.0f) {
+    // The transpose of c = a b: so the long operand needs no turning.
+    const WeightMatrix& b = only.b.weight;
+    turned.a = Matrix(const_cast<void*>(b.data), DType::kBF16, b.rows, b.columns, only.b.stride);
+    turned.a_transposed = !only.b.transposed;
+    turned.b = RightOperand::of(only.a, false);
+    p.c_transposed = true;
+    p.terms = {&turned, 1};
+    std::swap(p.rows, p.columns);
+  }
+  SumBlocks walk(p.terms, kLength, kTail, kBf16Tile);
+  for (SumBlock block; walk.next(block); p.length += block.length) p.blocks.push_back(block);
+  if (p.columns <= kFewColumns && p.rows > p.columns) {
+    multiply_by_rows(p, workspace);
+  } else {
+    multiply_by_columns(p, workspace);
+  }
+}
+
+std::size_t bf16_gemm_scratch_bytes() { return static_cast<std::size_t>(ColumnScratch::kFloats) * sizeof(float); }
+
+}  // namespace attune
