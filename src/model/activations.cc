@@ -215,8 +215,10 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
 
   const Lifetime all = at(kProjections, kProjectionGradients);
   const std::int64_t widest = std::max({config.hidden_size, config.intermediate_size, config.q_size()});
-  pass.tile = planner.scratch("tile", options.act, {kTileRows * widest}, all);
   const std::int64_t rank = *std::max_element(largest.begin(), largest.end());
+  // In bf16 it holds packed activations, with those of the low-rank product beside them.
+  const std::int64_t beside = options.act == DType::kBF16 ? (rank + 63) / 32 * 32 : 0;
+  pass.tile = planner.scratch("tile", options.act, {kTileRows * (widest + beside)}, all);
   if (rank > 0) {
     if (options.lora_dropout)
       pass.lora_input = planner.scratch("lora_input", options.act, {std::min(kGradientRows, tokens), widest}, all);

@@ -18,8 +18,9 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kLength = 384, kTail = 64;  // of a block: 32 rows of it take half of L1
-constexpr std::int64_t kMostColumns = 256;         // of a unit: 229 kB a block
+constexpr std::int64_t kTermBlock = 448;           // of a block of a term
+constexpr std::int64_t kMostBlock = 480;           // with another term: 32 rows take two thirds of L1
+constexpr std::int64_t kMostColumns = 256;         // of a unit: 245 kB a block
 constexpr std::int64_t kMostRows = 512;            // of a pass
 constexpr std::int64_t kSharedElements = 1 << 20;  // of packed operands where no workspace is given
 constexpr std::int64_t kTileSums = kBf16Tile * kBf16Tile;
@@ -81,6 +82,25 @@ class Shared {
   std::int64_t elements_;
 };
 
+// Blocks of equal lengths; a short term joins the one before it.
+void cut_sum(Bf16Product& p) {
+  for (std::size_t t = 0; t < p.terms.size(); ++t) {
+    const std::int64_t length = p.terms[t].b.length(), blocks = (length + kTermBlock - 1) / kTermBlock;
+    const std::int64_t step = round_up((length + blocks - 1) / blocks, kBf16Tile);
+    for (std::int64_t begin = 0; begin < length; begin += step) {
+      const std::int64_t count = std::min(step, length - begin), padded = round_up(count, kBf16Tile);
+      if (p.blocks.empty() || p.blocks.back().length + padded > kMostBlock ||
+          p.blocks.back().used == std::ssize(p.blocks.back().pieces)) {
+        p.blocks.emplace_back();
+      }
+      SumBlock& block = p.blocks.back();
+      block.pieces[static_cast<std::size_t>(block.used++)] = {static_cast<std::int64_t>(t), begin, count, block.length};
+      block.length += padded;
+      p.length += padded;
+    }
+  }
+}
+
 void pack_rows(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t row) {
   for (const SumPiece& piece : pieces_of(block)) {
     pack_bf16_left(to + piece.offset * kBf16Tile, p.term(piece), row, piece.begin, piece.count);
@@ -106,7 +126,7 @@ struct ColumnScratch {
   bf16 *left, *right;  // a block of 32 rows, and of its columns
   float* partial;      // [rows / 32, columns / 32, 32, 32]: the sums of the blocks so far
 
-  static constexpr std::int64_t kLeft = (kLength + kTail) * kBf16Tile, kRight = (kLength + kTail) * kMostColumns;
+  static constexpr std::int64_t kLeft = kMostBlock * kBf16Tile, kRight = kMostBlock * kMostColumns;
   static constexpr std::int64_t kFloats = (kLeft + kRight) / 2 + kMostRows * kMostColumns;
   explicit ColumnScratch(float* floats)
       : left(reinterpret_cast<bf16*>(floats)), right(left + kLeft), partial(floats + (kLeft + kRight) / 2) {}
@@ -140,9 +160,12 @@ void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first
 }
 
 void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
-  const std::int64_t pass_rows = std::min(round_up(p.rows, kBf16Tile), kMostRows);
   const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
-  const bool together = pass_rows * p.length <= std::max(room, kSharedElements);
+  const std::int64_t fit = std::max(room, kSharedElements) / p.length;
+  const std::int64_t enough = std::min(round_up(p.rows, kBf16Tile), kMostRows / 2);
+  const bool together = fit >= enough;
+  const std::int64_t pass_rows =
+      even_rows(p.rows, together ? std::min(fit / kBf16Tile * kBf16Tile, kMostRows) : kMostRows, kBf16Tile);
   // Equal shares of at most kMostColumns.
   const std::int64_t columns = tiles(p.columns), all_threads = omp_get_max_threads() * (kMostColumns / kBf16Tile);
   const std::int64_t units = std::min(columns, (columns + all_threads - 1) / all_threads * omp_get_max_threads());
@@ -189,7 +212,7 @@ void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
   Shared right(workspace, columns * p.length * kBf16Tile);
 #pragma omp parallel
   {
-    constexpr std::int64_t kOwn = (kLength + kTail) * kBf16Tile / 2;
+    constexpr std::int64_t kOwn = kMostBlock * kBf16Tile / 2;
     float* const scratch = right.enter(kOwn + kFewColumns / kBf16Tile * kTileSums);
     float* const sums = scratch + kOwn;
 #pragma omp for schedule(static)
@@ -247,8 +270,7 @@ void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate
     p.terms = {&turned, 1};
     std::swap(p.rows, p.columns);
   }
-  SumBlocks walk(p.terms, kLength, kTail, kBf16Tile);
-  for (SumBlock block; walk.next(block); p.length += block.length) p.blocks.push_back(block);
+  cut_sum(p);
   if (p.columns <= kFewColumns && p.rows > p.columns) {
     multiply_by_rows(p, workspace);
   } else {

@@ -103,21 +103,18 @@ struct SumBlock {
 // Walks over the blocks of a call.
 class SumBlocks {
  public:
-  // Blocks of `length` summands, or up to `tail` more; every piece takes a multiple of `grain`.
-  explicit SumBlocks(std::span<const GemmTerm> terms, std::int64_t length = kBlockLength,
-                     std::int64_t tail = kTailLength, std::int64_t grain = 1)
-      : terms_(terms), length_(length), most_(length + tail), grain_(grain) {}
+  explicit SumBlocks(std::span<const GemmTerm> terms) : terms_(terms) {}
 
   // False at the end.
   bool next(SumBlock& block) {
     block = {};
     while (term_ < static_cast<std::int64_t>(terms_.size()) && block.used < 4) {
       const std::int64_t rest = terms_[static_cast<std::size_t>(term_)].b.length() - begin_;
-      const std::int64_t room = most_ - block.length;
+      const std::int64_t room = kMostLength - block.length;
       if (block.length > 0 && rest > room) break;
-      const std::int64_t count = rest <= room ? rest : length_;
+      const std::int64_t count = rest <= room ? rest : kBlockLength;
       block.pieces[static_cast<std::size_t>(block.used++)] = {term_, begin_, count, block.length};
-      block.length += (count + grain_ - 1) / grain_ * grain_;
+      block.length += count;
       begin_ += count;
       if (count < rest) break;
       term_ += 1;
@@ -128,7 +125,6 @@ class SumBlocks {
 
  private:
   std::span<const GemmTerm> terms_;
-  std::int64_t length_, most_, grain_;
   std::int64_t term_ = 0, begin_ = 0;
 };
 
