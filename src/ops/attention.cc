@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "ops/attention_bf16.h"
 #include "ops/attention_blocks.h"
 #include "ops/op_time.h"
 #include "ops/parallel.h"
@@ -190,6 +191,9 @@ void attention_forward(TensorView out, TensorView log_sum_exp, TensorView q, Ten
   require_equal_size(where, {out, q});
   require_f32(where, {log_sum_exp});
   require(log_sum_exp.elements() == shape.query_heads * shape.tokens, where, "log_sum_exp [H, N]");
+  if (multiplies_bf16_tiles(q.dtype) && shape.scale > 0) {
+    return attention_forward_bf16(out, log_sum_exp.as<float>(), q, k, v, shape);
+  }
   for_query_tasks(shape, [&](const Run& run, std::int64_t key_head, std::int64_t head_begin, std::int64_t head_end) {
     HWY_DYNAMIC_DISPATCH(attention_forward_run)
     (out, log_sum_exp.as<float>(), q, k, v, shape, run, key_head, head_begin, head_end);

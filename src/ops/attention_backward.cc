@@ -2,11 +2,10 @@
 // every sequence and key head, sums dk, dv and dq together; dq is summed over key blocks and so must be f32. Where dq is
 // narrower, or there are too few such tasks for the threads, two passes of seven products do: one task per block of keys
 // sums dk and dv, one per block of queries sums dq. Both add the same terms in the same order: their bits are equal.
-#include <omp.h>
-
 #include <limits>
 #include <type_traits>
 
+#include "ops/attention_bf16.h"
 #include "ops/attention_blocks.h"
 #include "ops/op_time.h"
 #include "ops/parallel.h"
@@ -28,12 +27,6 @@ namespace attune {
 inline std::int64_t backward_floats(std::int64_t width) {
   return (4 * kGroupHeads + 3) * kTile * width + 2 * kTile * kTile;
 }
-
-// The arguments of attention_backward without their types.
-struct AttentionGradients {
-  TensorView dq, dk, dv, dout, q, k, v, out;
-  float *log_sum_exp, *delta;
-};
 #endif
 
 namespace HWY_NAMESPACE {
@@ -311,21 +304,11 @@ HWY_EXPORT(attention_backward_keys);
 HWY_EXPORT(attention_backward_sequence);
 HWY_EXPORT(attention_backward_queries);
 
-namespace {
-
-// Whether one task per sequence and key head keeps all threads busy: equal shares of one length, or many.
-bool enough_sequences(const AttentionShape& shape) {
-  const std::int64_t tasks = (static_cast<std::int64_t>(shape.starts.size()) - 1) * shape.key_heads;
-  const std::int64_t threads = omp_get_max_threads();
-  return tasks >= 4 * threads || (shape.starts.size() == 2 && tasks % threads == 0);
-}
-
-}  // namespace
-
 std::size_t attention_scratch_bytes(std::int64_t head_size) {
   constexpr std::int64_t kLanes = 16;  // of the widest vectors
   const std::int64_t width = (head_size + kLanes - 1) / kLanes * kLanes;
-  return static_cast<std::size_t>(backward_floats(width)) * sizeof(float);
+  const std::size_t bytes = static_cast<std::size_t>(backward_floats(width)) * sizeof(float);
+  return multiplies_bf16_tiles(DType::kBF16) ? std::max(bytes, attention_bf16_scratch_bytes(head_size)) : bytes;
 }
 
 void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView dout, TensorView q, TensorView k,
@@ -346,6 +329,7 @@ void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView 
                   [&](std::int64_t begin, std::int64_t end) {
                     HWY_DYNAMIC_DISPATCH(attention_delta_tokens)(g, shape, begin, end);
                   });
+  if (multiplies_bf16_tiles(q.dtype) && shape.scale > 0) return attention_backward_bf16(g, shape);
   if (q.dtype == DType::kF32 && enough_sequences(shape)) {
     const auto sequences = static_cast<std::int64_t>(shape.starts.size()) - 1;
     parallel_tasks(sequences * shape.key_heads, [&](std::int64_t task) {

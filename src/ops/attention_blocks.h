@@ -1,6 +1,8 @@
 // How attention is cut into tasks: blocks of tokens, and within them the runs that belong to one sequence.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <span>
@@ -59,6 +61,19 @@ void for_query_tasks(const AttentionShape& shape, const Body& body) {
              [&](const Run& run) { body(run, key_head, head_begin, head_end); });
   });
 }
+
+// Whether one task per sequence and key head keeps all threads busy: equal shares of one length, or many.
+inline bool enough_sequences(const AttentionShape& shape) {
+  const std::int64_t tasks = (static_cast<std::int64_t>(shape.starts.size()) - 1) * shape.key_heads;
+  const std::int64_t threads = omp_get_max_threads();
+  return tasks >= 4 * threads || (shape.starts.size() == 2 && tasks % threads == 0);
+}
+
+// The arguments of attention_backward without their types.
+struct AttentionGradients {
+  TensorView dq, dk, dv, dout, q, k, v, out;
+  float *log_sum_exp, *delta;
+};
 
 // Checks the shapes common to forward and backward; views are [N, heads, D].
 AttentionShape attention_shape(const char* where, TensorView q, TensorView k, TensorView v,
