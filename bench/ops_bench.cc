@@ -1,5 +1,6 @@
 // Every op as a fraction of what this machine can do at most: of its reading bandwidth for ops that touch each byte
-// once, of the rate of a large matrix product for attention. Both ceilings are measured first, in the same process.
+// once, of the rate of a large matrix product of its type for attention. The ceilings are measured first, in the same
+// process.
 //   ops_bench --benchmark_filter=attention
 #include <fmt/format.h>
 
@@ -106,7 +107,8 @@ void register_attention(const std::string& which, DType type, std::int64_t token
       const auto seen = static_cast<double>(window > 0 ? std::min(window, length) : length);
       const double pairs = seen * (seen + 1) / 2 + (static_cast<double>(length) - seen) * seen;
       // Two products over the visible pairs forward; backward four, and a fifth to have the probabilities again.
-      report_flops(state, (backward ? 5.0 : 2.0) * 2.0 * pairs * static_cast<double>(tokens / length) * kHeads * kSize);
+      report_flops(state, (backward ? 5.0 : 2.0) * 2.0 * pairs * static_cast<double>(tokens / length) * kHeads * kSize,
+                   type);
     })->UseRealTime();
   }
 }

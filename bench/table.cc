@@ -17,7 +17,7 @@ namespace {
 
 struct Row {
   std::string name;
-  double microseconds, bytes, flops;  // per second, 0: not this kind
+  double microseconds, bytes, flops, bf16_flops;  // per second, 0: not this kind
 };
 
 // Keeps the rows: the table is printed once the second measure of the ceilings is known.
@@ -33,25 +33,30 @@ class TableReporter : public benchmark::BenchmarkReporter {
         const auto found = run.counters.find(name);
         return found == run.counters.end() ? 0.0 : found->second.value;
       };
-      rows.push_back({run.run_name.function_name, run.GetAdjustedRealTime() / 1e3, rate("bytes"), rate("flops")});
+      rows.push_back({run.run_name.function_name, run.GetAdjustedRealTime() / 1e3, rate("bytes"), rate("flops"),
+                      rate("bf16_flops")});
     }
   }
 };
 
 void measure_ceilings() {
   ceilings.gemm_peak = std::max(ceilings.gemm_peak, measure_gemm_peak(DType::kF32));
+  ceilings.bf16_gemm_peak = std::max(ceilings.bf16_gemm_peak, measure_gemm_peak(DType::kBF16));
   ceilings.bandwidth = std::max(ceilings.bandwidth, measure_memory_bandwidth());
 }
 
 void print_table(const std::vector<Row>& rows) {
-  fmt::print("ceilings with {} threads: {:.1f} GFLOP/s (f32 product), {:.1f} GB/s (reading)\n\n", omp_get_max_threads(),
-             ceilings.gemm_peak * 1e-9, ceilings.bandwidth * 1e-9);
+  fmt::print("ceilings with {} threads: {:.1f} GFLOP/s (f32 product), {:.1f} (bf16 product), {:.1f} GB/s (reading)\n\n",
+             omp_get_max_threads(), ceilings.gemm_peak * 1e-9, ceilings.bf16_gemm_peak * 1e-9,
+             ceilings.bandwidth * 1e-9);
   fmt::print("{:<44} {:>12} {:>16} {:>9}\n", "op", "time", "rate", "of bound");
   for (const Row& row : rows) {
-    const bool flops = row.flops > 0;
-    fmt::print("{:<44} {:>9.1f} us {:>9.1f} {:<6} {:>8.1f}%\n", row.name, row.microseconds,
-               (flops ? row.flops : row.bytes) * 1e-9, flops ? "GFLOPs" : "GB/s",
-               100 * (flops ? row.flops / ceilings.gemm_peak : row.bytes / ceilings.bandwidth));
+    const double flops = row.flops + row.bf16_flops;
+    const double bound = row.flops > 0        ? ceilings.gemm_peak
+                         : row.bf16_flops > 0 ? ceilings.bf16_gemm_peak
+                                              : ceilings.bandwidth;
+    fmt::print("{:<44} {:>9.1f} us {:>9.1f} {:<6} {:>8.1f}%\n", row.name, row.microseconds, (flops + row.bytes) * 1e-9,
+               flops > 0 ? "GFLOPs" : "GB/s", 100 * (flops + row.bytes) / bound);
   }
 }
 
@@ -77,7 +82,9 @@ Buffer::Buffer(DType type, Shape shape) : type_(type), shape_(shape) {
 }
 
 void report_bytes(benchmark::State& state, double bytes_per_call) { report(state, "bytes", bytes_per_call); }
-void report_flops(benchmark::State& state, double flops_per_call) { report(state, "flops", flops_per_call); }
+void report_flops(benchmark::State& state, double flops_per_call, DType type) {
+  report(state, type == DType::kBF16 ? "bf16_flops" : "flops", flops_per_call);
+}
 
 int run_benchmarks(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);

@@ -14,7 +14,7 @@ namespace attune {
 
 // Measured in this process before the first benchmark and again after the last; fractions use the larger.
 struct Ceilings {
-  double gemm_peak = 0, bandwidth = 0;  // FLOP/s in f32, bytes/s
+  double gemm_peak = 0, bf16_gemm_peak = 0, bandwidth = 0;  // FLOP/s in f32 and in bf16, bytes/s
 };
 extern Ceilings ceilings;
 
@@ -32,7 +32,8 @@ class Buffer {
 
 // How much one iteration must do at least.
 void report_bytes(benchmark::State& state, double bytes_per_call);
-void report_flops(benchmark::State& state, double flops_per_call);
+// Of products of this type, f32 or bf16.
+void report_flops(benchmark::State& state, double flops_per_call, DType type = DType::kF32);
 
 // Measures the ceilings, runs what is registered, prints the table. The exit status of the program.
 int run_benchmarks(int argc, char** argv);

@@ -176,7 +176,8 @@ AttentionShape attention_shape(const char* where, TensorView q, TensorView k, Te
   require(!sequence_starts.empty() && sequence_starts.front() == 0 && sequence_starts.back() == shape.tokens, where,
           "sequence starts from 0 to N");
   require(std::is_sorted(sequence_starts.begin(), sequence_starts.end()), where, "sequence starts in order");
-  shape.window = params.sliding_window > 0 ? params.sliding_window : std::numeric_limits<std::int32_t>::max();
+  constexpr std::int64_t kNone = std::numeric_limits<std::int32_t>::max();
+  shape.window = params.sliding_window > 0 ? std::min(params.sliding_window, kNone) : kNone;
   shape.scale = params.scale;
   shape.starts = sequence_starts;
   return shape;

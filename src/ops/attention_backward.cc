@@ -324,12 +324,12 @@ void attention_backward(TensorView dq, TensorView dk, TensorView dv, TensorView 
   require(log_sum_exp.elements() == shape.query_heads * shape.tokens, where, "log_sum_exp [H, N]");
   require_equal_size(where, {log_sum_exp, delta});
   const AttentionGradients g{dq, dk, dv, dout, q, k, v, out, log_sum_exp.as<float>(), delta.as<float>()};
+  if (multiplies_bf16_tiles(q.dtype) && shape.scale > 0) return attention_backward_bf16(g, shape);
 
   parallel_ranges(shape.tokens, row_grain(shape.query_heads * shape.head_size),
                   [&](std::int64_t begin, std::int64_t end) {
                     HWY_DYNAMIC_DISPATCH(attention_delta_tokens)(g, shape, begin, end);
                   });
-  if (multiplies_bf16_tiles(q.dtype) && shape.scale > 0) return attention_backward_bf16(g, shape);
   if (q.dtype == DType::kF32 && enough_sequences(shape)) {
     const auto sequences = static_cast<std::int64_t>(shape.starts.size()) - 1;
     parallel_tasks(sequences * shape.key_heads, [&](std::int64_t task) {

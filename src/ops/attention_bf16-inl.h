@@ -1,7 +1,7 @@
 // What both passes of attention over tiles of bf16 share. Scores are computed transposed, keys as rows and queries as
-// columns: maxima, sums and log-sum-exps of 16 queries are then one vector each, keys and values are left operands as they
-// lie in memory, and probabilities come out as rows of the operands that the gradients of keys and values need.
-// For x86-64 with AVX-512, as ops/bf16_pack-inl.h.
+// columns: maxima, sums and log-sum-exps of 16 queries are then one vector each, keys are left operands in the order in
+// which they lie in memory, and probabilities come out as rows of the operands that the gradients of keys and values
+// need. For x86-64 with AVX-512, as ops/bf16_pack-inl.h.
 #pragma once
 
 #include <immintrin.h>
@@ -15,16 +15,24 @@
 
 namespace attune {
 
-inline constexpr std::int64_t kQueryBlock = 64, kKeyBlock = 128;  // tokens that are packed together
-inline constexpr std::int64_t kQuerySteps = kQueryBlock / kBf16Tile, kKeySteps = kKeyBlock / kBf16Tile;
-inline constexpr int kLanes = 16;
-inline constexpr float kLog2E = 1.44269504088896341f, kLn2 = 0.693147180559945309f;
+inline constexpr std::int64_t kKeyBlock = 256, kKeySteps = kKeyBlock / kBf16Tile;  // tokens that are packed together
+inline constexpr std::int64_t kQueryPanels = 8;  // of 32 queries of one head that meet the packed keys together
+inline constexpr int kQueryLanes = 16;
+inline constexpr float kLog2OfE = 1.44269504088896341f, kLogOf2 = 0.693147180559945309f;
 
 // The head size rounded up to whole steps.
 inline std::int64_t padded_size(std::int64_t head_size) { return (head_size + kBf16Tile - 1) / kBf16Tile * kBf16Tile; }
-inline std::int64_t steps_of(std::int64_t count) { return (count + kBf16Tile - 1) / kBf16Tile; }
+inline std::int64_t tiles_of(std::int64_t count) { return (count + kBf16Tile - 1) / kBf16Tile; }
 
 // ---- Which tokens make a block, and which see one another.
+
+// Panels are in the order of their queries: [0, 32) of every head of the chunk, then [32, 64). Those that see a key are
+// then neighbours, and one product sums over all of them. Fewer heads leave room for more queries; a block of keys is a
+// multiple of that of queries.
+inline std::int64_t chunk_heads(const AttentionShape& shape) {
+  return (shape.group() + shape.group_chunks() - 1) / shape.group_chunks();
+}
+inline std::int64_t query_block(const AttentionShape& shape) { return kQueryPanels / chunk_heads(shape) * kBf16Tile; }
 
 // Blocks of `size` tokens that begin where their sequence does, over all sequences.
 inline std::int64_t sequence_blocks(const AttentionShape& shape, std::int64_t size) {
@@ -46,22 +54,22 @@ inline Run sequence_block(const AttentionShape& shape, std::int64_t size, std::i
 }
 
 // The steps [begin, end), each of one tile, of something that is seen from elsewhere.
-struct Steps {
+struct SeenTiles {
   std::int64_t begin, end;
   bool empty() const { return begin >= end; }
   std::int64_t count() const { return end - begin; }
 };
 
 // Of the keys from `keys` on: those that some of the 32 queries from `query` on sees.
-inline Steps seen_keys(std::int64_t query, std::int64_t keys, std::int64_t window) {
+inline SeenTiles seen_keys(std::int64_t query, std::int64_t keys, std::int64_t window) {
   return {std::max<std::int64_t>(0, query - window + 1 - keys) / kBf16Tile,
           std::clamp<std::int64_t>((query - keys) / kBf16Tile + 1, 0, kKeySteps)};
 }
 
 // Of `count` queries from `queries` on: those that see some of the 32 keys from `key` on.
-inline Steps seeing_queries(std::int64_t key, std::int64_t queries, std::int64_t count, std::int64_t window) {
+inline SeenTiles seeing_queries(std::int64_t key, std::int64_t queries, std::int64_t count, std::int64_t window) {
   const std::int64_t last = std::min(count, key + kBf16Tile - 1 + window - queries);
-  return {std::max<std::int64_t>(0, key - queries) / kBf16Tile, last > 0 ? steps_of(last) : 0};
+  return {std::max<std::int64_t>(0, key - queries) / kBf16Tile, last > 0 ? tiles_of(last) : 0};
 }
 
 // Whether some of 32 queries does not see some of 32 keys that `distance` tokens lie behind.
@@ -84,38 +92,39 @@ ATTUNE_AVX512_INLINE __m512i part_of_row(const bf16* from, std::int64_t row, std
   return first_elements(from + row * stride + column, std::min(kBf16Tile, columns - column));
 }
 
-// [rows, columns] as the left operand of products over the columns; with kTransposed, its transpose as the right one. Tiles
-// of 32 rows lie one after the other.
+// [rows, columns] as the left operand of products over the columns; with kTransposed, its transpose as the right one.
+// Tiles of 32 rows lie one after the other.
 template <bool kTransposed>
-ATTUNE_AVX512 void pack_rows(bf16* to, const bf16* from, std::int64_t stride, std::int64_t rows, std::int64_t columns) {
+ATTUNE_AVX512 void pack_head_rows(bf16* to, const bf16* from, std::int64_t stride, std::int64_t rows,
+                                  std::int64_t columns) {
   for (std::int64_t tile = 0; tile < rows; tile += kBf16Tile) {
     for (std::int64_t column = 0; column < columns; column += kBf16Tile) {
-      for (std::int64_t half = tile; half < tile + kBf16Tile; half += kLanes, to += kBf16Step / 2) {
-        __m512i x[kLanes];
-        for (int r = 0; r < kLanes; ++r) x[r] = part_of_row(from, half + r, stride, rows, column, columns);
+      for (std::int64_t half = tile; half < tile + kBf16Tile; half += kQueryLanes, to += kBf16Step / 2) {
+        __m512i x[kQueryLanes];
+        for (int r = 0; r < kQueryLanes; ++r) x[r] = part_of_row(from, half + r, stride, rows, column, columns);
         if constexpr (kTransposed) transpose_pairs(x);
-        for (int r = 0; r < kLanes; ++r) _mm512_store_si512(to + r * kBf16Tile, x[r]);
+        for (int r = 0; r < kQueryLanes; ++r) _mm512_store_si512(to + r * kBf16Tile, x[r]);
       }
     }
   }
 }
 
-// [rows, columns] as the right operand of products over the rows; with kTransposed, its transpose as the left one. Tiles of
-// 32 columns lie `steps` steps of rows apart.
+// [rows, columns] as the right operand of products over the rows; with kTransposed, its transpose as the left one.
+// Tiles of 32 columns lie `steps` steps of rows apart.
 template <bool kTransposed>
-ATTUNE_AVX512 void pack_columns(bf16* to, std::int64_t steps, const bf16* from, std::int64_t stride, std::int64_t rows,
-                                std::int64_t columns) {
+ATTUNE_AVX512 void pack_head_columns(bf16* to, std::int64_t steps, const bf16* from, std::int64_t stride,
+                                     std::int64_t rows, std::int64_t columns) {
   for (std::int64_t column = 0; column < columns; column += kBf16Tile, to += steps * kBf16Step) {
     for (std::int64_t step = 0; step < rows; step += kBf16Tile) {
-      __m512i low[kLanes], high[kLanes];
-      for (int pair = 0; pair < kLanes; ++pair) {
+      __m512i low[kQueryLanes], high[kQueryLanes];
+      for (int pair = 0; pair < kQueryLanes; ++pair) {
         const std::int64_t row = step + 2 * pair;
         interleave(part_of_row(from, row, stride, rows, column, columns),
                    part_of_row(from, row + 1, stride, rows, column, columns), low[pair], high[pair]);
       }
       if constexpr (kTransposed) transpose_pairs(low), transpose_pairs(high);
       bf16* const block = to + step * kBf16Tile;
-      for (int i = 0; i < kLanes; ++i) {
+      for (int i = 0; i < kQueryLanes; ++i) {
         _mm512_store_si512(block + i * kBf16Tile, low[i]);
         _mm512_store_si512(block + kBf16Step / 2 + i * kBf16Tile, high[i]);
       }
@@ -123,24 +132,24 @@ ATTUNE_AVX512 void pack_columns(bf16* to, std::int64_t steps, const bf16* from, 
   }
 }
 
-// Rounds the transpose of `from` [columns, 32], each of its columns times its own of the two `factors`, to the first `rows`
-// rows of `to`.
-ATTUNE_AVX512_INLINE void store_transposed(bf16* to, std::int64_t stride, const float* from, std::int64_t rows,
-                                           std::int64_t columns, const __m512* factors) {
-  for (std::int64_t half = 0; half * kLanes < rows; ++half) {
+// Rounds the transpose of `from` [columns, 32], queries as columns, to `rows` rows; each query has its factor in one of
+// the two vectors.
+ATTUNE_AVX512_INLINE void store_head_columns(bf16* to, std::int64_t stride, const float* from, std::int64_t rows,
+                                             std::int64_t columns, const __m512* factors) {
+  for (std::int64_t half = 0; half * kQueryLanes < rows; ++half) {
     for (std::int64_t column = 0; column < columns; column += kBf16Tile) {
       const auto mask = static_cast<__mmask32>((std::uint64_t{1} << std::min(kBf16Tile, columns - column)) - 1);
-      __m512i x[2][kLanes];
+      __m512i x[2][kQueryLanes];
       for (int part = 0; part < 2; ++part) {
-        for (int i = 0; i < kLanes; ++i) {
-          const float* const line = from + (column + part * kLanes + i) * kBf16Tile + half * kLanes;
+        for (int i = 0; i < kQueryLanes; ++i) {
+          const float* const line = from + (column + part * kQueryLanes + i) * kBf16Tile + half * kQueryLanes;
           x[part][i] = (__m512i)_mm512_mul_ps(_mm512_load_ps(line), factors[half]);
         }
         transpose_pairs(x[part]);
       }
-      const int last = static_cast<int>(std::min<std::int64_t>(kLanes, rows - half * kLanes));
+      const int last = static_cast<int>(std::min<std::int64_t>(kQueryLanes, rows - half * kQueryLanes));
       for (int r = 0; r < last; ++r) {
-        _mm512_mask_storeu_epi16(to + (half * kLanes + r) * stride + column, mask,
+        _mm512_mask_storeu_epi16(to + (half * kQueryLanes + r) * stride + column, mask,
                                  (__m512i)_mm512_cvtne2ps_pbh((__m512)x[1][r], (__m512)x[0][r]));
       }
     }
@@ -148,8 +157,8 @@ ATTUNE_AVX512_INLINE void store_transposed(bf16* to, std::int64_t stride, const 
 }
 
 // Rounds `from` [rows, padded columns], times `factor`.
-ATTUNE_AVX512_INLINE void store_rows(bf16* to, std::int64_t stride, const float* from, std::int64_t rows,
-                                     std::int64_t columns, float factor) {
+ATTUNE_AVX512_INLINE void store_head_rows(bf16* to, std::int64_t stride, const float* from, std::int64_t rows,
+                                          std::int64_t columns, float factor) {
   const std::int64_t width = padded_size(columns);
   for (std::int64_t r = 0; r < rows; ++r) {
     for (std::int64_t column = 0; column < columns; column += kBf16Tile) {

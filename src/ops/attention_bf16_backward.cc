@@ -1,6 +1,7 @@
-// Attention backward over tiles of bf16, as attention_backward.cc: five products in one pass where a task sums the gradients
-// of one sequence and key head, and holds those of its keys; else seven in two passes, of which one holds the gradients of a
-// block of keys and the other those of a block of queries. Both add the same terms in the same order.
+// Attention backward over tiles of bf16, as attention_backward.cc: five products in one pass where a task can hold the
+// gradients of all keys of a sequence and key head, and there are enough such tasks; else seven in two passes, of which
+// one holds the gradients of a block of keys and the other those of a block of queries. Both add the same terms in the
+// same order.
 #include "base/error.h"
 #include "ops/attention_bf16.h"
 #include "ops/bf16_tile.h"
@@ -27,43 +28,43 @@ std::int64_t most_keys(std::int64_t width) {
 struct BackwardOperands {
   bf16 *keys, *values;                          // left: [kKeySteps, width / 32] steps
   bf16* keys_transposed;                        // left: [width / 32, kKeySteps]
-  bf16 *queries_transposed, *douts_transposed;  // right: [kGroupHeads, kQuerySteps, width / 32]
-  bf16 *queries, *douts;                        // right: [kGroupHeads, width / 32, kQuerySteps]
-  bf16 *probabilities, *dscores;                // left, keys as rows: [kKeySteps, kQuerySteps]
-  bf16* dscores_by_query;                       // right: [kQuerySteps, kKeySteps]
+  bf16 *queries_transposed, *douts_transposed;  // right: [kQueryPanels, width / 32]
+  bf16 *queries, *douts;                        // right: [width / 32, kQueryPanels]
+  bf16 *probabilities, *dscores;                // left, of 32 keys as rows: [kQueryPanels]
+  bf16* dscores_by_query;                       // right: [kQueryPanels, kKeySteps]
   float *scores, *dprobabilities;               // [32, 32], keys as rows
-  float *log_sum_exps, *deltas;                 // [kGroupHeads, kQueryBlock], the first times log2(e)
-  float* dq;                                    // transposed: [kGroupHeads, kQuerySteps, width, 32]
+  float *log_sum_exps, *deltas;                 // [kQueryPanels, 32], the first times log2(e)
+  float* dq;                                    // transposed: [kQueryPanels, width, 32]
   float *dk, *dv;                               // [keys, width]
 };
 
+constexpr std::int64_t kPanelRows = kQueryPanels * kBf16Tile;
+
 std::int64_t operand_floats(std::int64_t width, std::int64_t keys) {
-  constexpr std::int64_t kHeadRows = kGroupHeads * kQueryBlock;
-  return (3 * kKeyBlock * width + 4 * kHeadRows * width + 3 * kKeyBlock * kQueryBlock) / 2 + 2 * kBf16Step +
-         kHeadRows * (width + 2) + 2 * keys * width;
+  return (3 * kKeyBlock * width + 4 * kPanelRows * width + (2 + kKeySteps) * kQueryPanels * kBf16Step) / 2 +
+         2 * kBf16Step + kPanelRows * (width + 2) + 2 * keys * width;
 }
 
 BackwardOperands backward_operands(std::int64_t width, std::int64_t keys) {
-  constexpr std::int64_t kHeadRows = kGroupHeads * kQueryBlock;
   float* const memory = thread_scratch(static_cast<std::size_t>(operand_floats(width, keys)));
   BackwardOperands o;
   o.scores = memory;
   o.dprobabilities = o.scores + kBf16Step;
   o.log_sum_exps = o.dprobabilities + kBf16Step;
-  o.deltas = o.log_sum_exps + kHeadRows;
-  o.dq = o.deltas + kHeadRows;
-  o.dk = o.dq + kHeadRows * width;
+  o.deltas = o.log_sum_exps + kPanelRows;
+  o.dq = o.deltas + kPanelRows;
+  o.dk = o.dq + kPanelRows * width;
   o.dv = o.dk + keys * width;
   o.keys = reinterpret_cast<bf16*>(o.dv + keys * width);
   o.values = o.keys + kKeyBlock * width;
   o.keys_transposed = o.values + kKeyBlock * width;
   o.queries_transposed = o.keys_transposed + kKeyBlock * width;
-  o.douts_transposed = o.queries_transposed + kHeadRows * width;
-  o.queries = o.douts_transposed + kHeadRows * width;
-  o.douts = o.queries + kHeadRows * width;
-  o.probabilities = o.douts + kHeadRows * width;
-  o.dscores = o.probabilities + kKeyBlock * kQueryBlock;
-  o.dscores_by_query = o.dscores + kKeyBlock * kQueryBlock;
+  o.douts_transposed = o.queries_transposed + kPanelRows * width;
+  o.queries = o.douts_transposed + kPanelRows * width;
+  o.douts = o.queries + kPanelRows * width;
+  o.probabilities = o.douts + kPanelRows * width;
+  o.dscores = o.probabilities + kQueryPanels * kBf16Step;
+  o.dscores_by_query = o.dscores + kQueryPanels * kBf16Step;
   return o;
 }
 
@@ -74,153 +75,180 @@ struct Part {
   bool of_queries, of_keys;
 };
 
-// Probabilities and score gradients of 32 keys (rows) by 32 queries that lie `distance` tokens behind, rounded: as rows of left
-// operands and, with kPairs, the gradients also as a step of a right one.
-template <bool kMasked, bool kPairs>
-ATTUNE_AVX512 void soften_gradients(const BackwardOperands& o, bf16* probabilities, bf16* dscores, bf16* pairs,
-                                    const float* log_sum_exps, const float* deltas, float scale, std::int64_t distance,
-                                    std::int64_t window) {
-  const __m512 factor = _mm512_set1_ps(scale * kLog2E);
-  const __m512 shift[2] = {_mm512_load_ps(log_sum_exps), _mm512_load_ps(log_sum_exps + kLanes)};
-  const __m512 delta[2] = {_mm512_load_ps(deltas), _mm512_load_ps(deltas + kLanes)};
+// Turns scores and gradients of probabilities of 32 keys (rows) by the panel's 32 queries, which lie `distance` tokens
+// behind, into probabilities and gradients of scores, rounded: as rows of left operands and, with kByQuery, the
+// gradients also as a step of a right one.
+template <bool kMasked, bool kByQuery>
+ATTUNE_AVX512 void soften_gradients(const BackwardOperands& o, std::int64_t panel, std::int64_t key_step, float scale,
+                                    std::int64_t distance, std::int64_t window) {
+  const float *shifts = o.log_sum_exps + panel * kBf16Tile, *deltas = o.deltas + panel * kBf16Tile;
+  bf16* const by_query = o.dscores_by_query + (panel * kKeySteps + key_step) * kBf16Step;
+  const __m512 factor = _mm512_set1_ps(scale * kLog2OfE);
+  const __m512 shift[2] = {_mm512_load_ps(shifts), _mm512_load_ps(shifts + kQueryLanes)};
+  const __m512 delta[2] = {_mm512_load_ps(deltas), _mm512_load_ps(deltas + kQueryLanes)};
   for (std::int64_t key = 0; key < kBf16Tile; key += 2) {
     __m512i rows[2];
     for (int r = 0; r < 2; ++r) {
       const std::int64_t row = (key + r) * kBf16Tile;
       __m512 p[2], ds[2];
       for (int half = 0; half < 2; ++half) {
-        p[half] = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(o.scores + row + half * kLanes), factor, shift[half]));
-        if constexpr (kMasked) p[half] = _mm512_maskz_mov_ps(sees(distance + half * kLanes - key - r, window), p[half]);
-        ds[half] =
-            _mm512_mul_ps(p[half], _mm512_sub_ps(_mm512_load_ps(o.dprobabilities + row + half * kLanes), delta[half]));
+        const std::int64_t at = row + half * kQueryLanes;
+        p[half] = power_of_two(_mm512_fmsub_ps(_mm512_load_ps(o.scores + at), factor, shift[half]));
+        if constexpr (kMasked)
+          p[half] = _mm512_maskz_mov_ps(sees(distance + half * kQueryLanes - key - r, window), p[half]);
+        ds[half] = _mm512_mul_ps(p[half], _mm512_sub_ps(_mm512_load_ps(o.dprobabilities + at), delta[half]));
       }
-      _mm512_store_si512(probabilities + row, (__m512i)_mm512_cvtne2ps_pbh(p[1], p[0]));
+      _mm512_store_si512(o.probabilities + panel * kBf16Step + row, (__m512i)_mm512_cvtne2ps_pbh(p[1], p[0]));
       rows[r] = (__m512i)_mm512_cvtne2ps_pbh(ds[1], ds[0]);
-      _mm512_store_si512(dscores + row, rows[r]);
+      _mm512_store_si512(o.dscores + panel * kBf16Step + row, rows[r]);
     }
-    if constexpr (kPairs) {
+    if constexpr (kByQuery) {
       __m512i low, high;
       interleave(rows[0], rows[1], low, high);
-      _mm512_store_si512(pairs + key * kLanes, low);
-      _mm512_store_si512(pairs + kBf16Step / 2 + key * kLanes, high);
+      _mm512_store_si512(by_query + key * kQueryLanes, low);
+      _mm512_store_si512(by_query + kBf16Step / 2 + key * kQueryLanes, high);
     }
   }
 }
 
-// What the packed keys from token `keys` on and the packed queries from token `queries` on, of the chunk's head `h`, add to
-// the gradients of both.
-ATTUNE_AVX512 void add_gradients(const Bf16Multiplier& multiplier, const BackwardOperands& o,
-                                 const AttentionShape& shape, const Part& part, std::int64_t keys, std::int64_t queries,
-                                 std::int64_t h) {
+// What the packed keys from token `keys` on and the packed queries [begin, end) of `heads` heads add to the gradients
+// of both.
+ATTUNE_AVX512 void add_block_gradients(const Bf16Multiplier& multiplier, const BackwardOperands& o,
+                                       const AttentionShape& shape, const Part& part, std::int64_t keys,
+                                       std::int64_t begin, std::int64_t end, std::int64_t heads) {
   const std::int64_t width = padded_size(shape.head_size), width_steps = width / kBf16Tile;
-  const std::int64_t query_count = std::min(kQueryBlock, part.queries.end - queries);
-  const std::int64_t key_steps = steps_of(std::min(kKeyBlock, part.keys.end - keys));
-  const std::int64_t head = h * kQueryBlock * width;
+  const std::int64_t operand = width_steps * kBf16Step, key_steps = tiles_of(std::min(kKeyBlock, part.keys.end - keys));
   for (std::int64_t key_step = 0; key_step < key_steps; ++key_step) {
     const std::int64_t key = keys + key_step * kBf16Tile;
-    const Steps seeing = seeing_queries(key, queries, query_count, shape.window);
-    for (std::int64_t s = seeing.begin; s < seeing.end; ++s) {
-      const std::int64_t operand = s * width_steps * kBf16Step;
-      multiplier.multiply(o.scores, kBf16Tile, Bf16Left::packed(o.keys + key_step * width_steps * kBf16Step),
-                          o.queries_transposed + head + operand, width_steps, false);
-      multiplier.multiply(o.dprobabilities, kBf16Tile, Bf16Left::packed(o.values + key_step * width_steps * kBf16Step),
-                          o.douts_transposed + head + operand, width_steps, false);
-      const std::int64_t distance = queries + s * kBf16Tile - key;
-      const std::int64_t left = (key_step * kQuerySteps + s) * kBf16Step;
-      bf16* const pairs = o.dscores_by_query + (s * kKeySteps + key_step) * kBf16Step;
-      const std::int64_t lanes = h * kQueryBlock + s * kBf16Tile;
+    const SeenTiles seeing = seeing_queries(key, begin, end - begin, shape.window);
+    if (seeing.empty()) continue;
+    const std::int64_t first = seeing.begin * heads, last = seeing.end * heads;
+    for (std::int64_t panel = first; panel < last; ++panel) {
+      multiplier.multiply(o.scores, kBf16Tile, Bf16Left::packed(o.keys + key_step * operand),
+                          o.queries_transposed + panel * operand, width_steps, false);
+      multiplier.multiply(o.dprobabilities, kBf16Tile, Bf16Left::packed(o.values + key_step * operand),
+                          o.douts_transposed + panel * operand, width_steps, false);
+      const std::int64_t distance = begin + panel / heads * kBf16Tile - key;
       const bool masked = partly_seen(distance, shape.window);
-      const auto run = masked ? (part.of_queries ? soften_gradients<true, true> : soften_gradients<true, false>)
-                              : (part.of_queries ? soften_gradients<false, true> : soften_gradients<false, false>);
-      run(o, o.probabilities + left, o.dscores + left, pairs, o.log_sum_exps + lanes, o.deltas + lanes, shape.scale,
-          distance, shape.window);
+      const auto soften = masked ? (part.of_queries ? soften_gradients<true, true> : soften_gradients<true, false>)
+                                 : (part.of_queries ? soften_gradients<false, true> : soften_gradients<false, false>);
+      soften(o, panel, key_step, shape.scale, distance, shape.window);
     }
-    if (!part.of_keys || seeing.empty()) continue;
-    const std::int64_t left = (key_step * kQuerySteps + seeing.begin) * kBf16Step,
-                       sums = (key - part.keys.begin) * width;
+    if (!part.of_keys) continue;
+    const std::int64_t sums = (key - part.keys.begin) * width;
     for (std::int64_t s = 0; s < width_steps; ++s) {
-      const std::int64_t right = head + (s * kQuerySteps + seeing.begin) * kBf16Step;
-      multiplier.multiply(o.dv + sums + s * kBf16Tile, width, Bf16Left::packed(o.probabilities + left), o.douts + right,
-                          seeing.count(), true);
-      multiplier.multiply(o.dk + sums + s * kBf16Tile, width, Bf16Left::packed(o.dscores + left), o.queries + right,
-                          seeing.count(), true);
+      const std::int64_t right = (s * kQueryPanels + first) * kBf16Step;
+      multiplier.multiply(o.dv + sums + s * kBf16Tile, width, Bf16Left::packed(o.probabilities + first * kBf16Step),
+                          o.douts + right, last - first, true);
+      multiplier.multiply(o.dk + sums + s * kBf16Tile, width, Bf16Left::packed(o.dscores + first * kBf16Step),
+                          o.queries + right, last - first, true);
     }
   }
   if (!part.of_queries) return;
-  for (std::int64_t step = 0; step < steps_of(query_count); ++step) {
-    const Steps seen = seen_keys(queries + step * kBf16Tile, keys, shape.window);
+  for (std::int64_t panel = 0; panel < tiles_of(end - begin) * heads; ++panel) {
+    const SeenTiles seen = seen_keys(begin + panel / heads * kBf16Tile, keys, shape.window);
     if (seen.empty()) continue;
-    float* const sums = o.dq + head + step * width * kBf16Tile;
     for (std::int64_t s = 0; s < width_steps; ++s) {
-      multiplier.multiply(sums + s * kBf16Step, kBf16Tile,
+      multiplier.multiply(o.dq + panel * width * kBf16Tile + s * kBf16Step, kBf16Tile,
                           Bf16Left::packed(o.keys_transposed + (s * kKeySteps + seen.begin) * kBf16Step),
-                          o.dscores_by_query + (step * kKeySteps + seen.begin) * kBf16Step, seen.count(), true);
+                          o.dscores_by_query + (panel * kKeySteps + seen.begin) * kBf16Step, seen.count(), true);
     }
   }
 }
 
-// Packs what the queries [begin, end) of one head are read as.
+// Packs the keys [begin, end).
+ATTUNE_AVX512 void pack_keys(const BackwardOperands& o, const AttentionGradients& g, const AttentionShape& shape,
+                             const Part& part, std::int64_t begin, std::int64_t end) {
+  const std::int64_t size = shape.head_size, row = shape.key_heads * size, count = end - begin;
+  const std::int64_t offset = begin * row + part.key_head * size;
+  pack_head_rows<false>(o.keys, g.k.as<bf16>() + offset, row, count, size);
+  pack_head_rows<false>(o.values, g.v.as<bf16>() + offset, row, count, size);
+  if (part.of_queries) pack_head_columns<true>(o.keys_transposed, kKeySteps, g.k.as<bf16>() + offset, row, count, size);
+}
+
+// Packs the queries [begin, end) of the heads [head_begin, head_begin + heads).
 ATTUNE_AVX512 void pack_queries(const BackwardOperands& o, const AttentionGradients& g, const AttentionShape& shape,
-                                std::int64_t begin, std::int64_t end, std::int64_t head, std::int64_t h, bool of_keys) {
-  const std::int64_t size = shape.head_size, query_row = shape.query_heads * size, count = end - begin;
-  const std::int64_t offset = begin * query_row + head * size, to = h * kQueryBlock * padded_size(size);
-  pack_rows<true>(o.queries_transposed + to, g.q.as<bf16>() + offset, query_row, count, size);
-  pack_rows<true>(o.douts_transposed + to, g.dout.as<bf16>() + offset, query_row, count, size);
-  if (of_keys) {
-    pack_columns<false>(o.queries + to, kQuerySteps, g.q.as<bf16>() + offset, query_row, count, size);
-    pack_columns<false>(o.douts + to, kQuerySteps, g.dout.as<bf16>() + offset, query_row, count, size);
-  }
-  for (std::int64_t i = 0; i < kQueryBlock; ++i) {
-    const std::int64_t from = head * shape.tokens + begin + i;
-    o.log_sum_exps[h * kQueryBlock + i] = i < count ? g.log_sum_exp[from] * kLog2E : 0.0f;
-    o.deltas[h * kQueryBlock + i] = i < count ? g.delta[from] : 0.0f;
+                                std::int64_t begin, std::int64_t end, std::int64_t head_begin, std::int64_t heads,
+                                bool of_keys) {
+  const std::int64_t size = shape.head_size, row = shape.query_heads * size, width = padded_size(size);
+  for (std::int64_t panel = 0; panel < tiles_of(end - begin) * heads; ++panel) {
+    const std::int64_t token = begin + panel / heads * kBf16Tile, head = head_begin + panel % heads;
+    const std::int64_t offset = token * row + head * size, count = std::min(kBf16Tile, end - token);
+    const bf16 *q = g.q.as<bf16>() + offset, *dout = g.dout.as<bf16>() + offset;
+    pack_head_rows<true>(o.queries_transposed + panel * kBf16Tile * width, q, row, count, size);
+    pack_head_rows<true>(o.douts_transposed + panel * kBf16Tile * width, dout, row, count, size);
+    if (of_keys) {
+      pack_head_columns<false>(o.queries + panel * kBf16Step, kQueryPanels, q, row, count, size);
+      pack_head_columns<false>(o.douts + panel * kBf16Step, kQueryPanels, dout, row, count, size);
+    }
+    for (std::int64_t i = 0; i < kBf16Tile; ++i) {
+      const std::int64_t from = head * shape.tokens + token + i;
+      o.log_sum_exps[panel * kBf16Tile + i] = i < count ? g.log_sum_exp[from] * kLog2OfE : 0.0f;
+      o.deltas[panel * kBf16Tile + i] = i < count ? g.delta[from] : 0.0f;
+    }
   }
 }
 
 ATTUNE_AVX512 void backward_part(const AttentionGradients& g, const AttentionShape& shape, const Part& part) {
-  const std::int64_t size = shape.head_size, width = padded_size(size);
+  const std::int64_t size = shape.head_size, width = padded_size(size), block = query_block(shape);
   const std::int64_t query_row = shape.query_heads * size, key_row = shape.key_heads * size;
-  const std::int64_t key_column = part.key_head * size;
-  const std::int64_t held = part.of_keys ? steps_of(part.keys.end - part.keys.begin) * kBf16Tile : 0;
+  const std::int64_t held = part.of_keys ? tiles_of(part.keys.end - part.keys.begin) * kBf16Tile : 0;
   const BackwardOperands o = backward_operands(width, held);
   const Bf16Multiplier multiplier;
   std::fill_n(o.dk, 2 * held * width, 0.0f);
   std::int64_t packed = -1;  // keys
-  for (std::int64_t queries = part.queries.begin; queries < part.queries.end; queries += kQueryBlock) {
-    const std::int64_t end = std::min(queries + kQueryBlock, part.queries.end);
-    const std::int64_t seen = std::max<std::int64_t>(0, queries - shape.window + 1 - part.keys.begin);
-    const std::int64_t first = part.keys.begin + seen / kKeyBlock * kKeyBlock, last = std::min(end, part.keys.end);
-    for (std::int64_t chunk = part.head_begin; chunk < part.head_end; chunk += kGroupHeads) {
-      const std::int64_t heads = std::min(kGroupHeads, part.head_end - chunk);
-      for (std::int64_t h = 0; h < heads; ++h) pack_queries(o, g, shape, queries, end, chunk + h, h, part.of_keys);
-      if (part.of_queries) std::fill_n(o.dq, heads * kQueryBlock * width, 0.0f);
-      for (std::int64_t keys = first; keys < last; keys += kKeyBlock) {
-        if (keys != packed) {
-          const std::int64_t count = std::min(kKeyBlock, part.keys.end - keys), offset = keys * key_row + key_column;
-          pack_rows<false>(o.keys, g.k.as<bf16>() + offset, key_row, count, size);
-          pack_rows<false>(o.values, g.v.as<bf16>() + offset, key_row, count, size);
-          if (part.of_queries) {
-            pack_columns<true>(o.keys_transposed, kKeySteps, g.k.as<bf16>() + offset, key_row, count, size);
-          }
-          packed = keys;
-        }
-        for (std::int64_t h = 0; h < heads; ++h) add_gradients(multiplier, o, shape, part, keys, queries, h);
+  for (std::int64_t begin = part.queries.begin; begin < part.queries.end; begin += block) {
+    const std::int64_t end = std::min(begin + block, part.queries.end);
+    const std::int64_t seen = std::max<std::int64_t>(0, begin - shape.window + 1 - part.keys.begin);
+    for (std::int64_t chunk = part.head_begin; chunk < part.head_end; chunk += chunk_heads(shape)) {
+      const std::int64_t heads = std::min(chunk_heads(shape), part.head_end - chunk);
+      const std::int64_t panels = tiles_of(end - begin) * heads;
+      pack_queries(o, g, shape, begin, end, chunk, heads, part.of_keys);
+      if (part.of_queries) std::fill_n(o.dq, panels * kBf16Tile * width, 0.0f);
+      const std::int64_t last = std::min(end, part.keys.end);
+      for (std::int64_t keys = part.keys.begin + seen / kKeyBlock * kKeyBlock; keys < last; keys += kKeyBlock) {
+        if (keys != packed) pack_keys(o, g, shape, part, keys, std::min(keys + kKeyBlock, part.keys.end));
+        packed = keys;
+        add_block_gradients(multiplier, o, shape, part, keys, begin, end, heads);
       }
-      if (!part.of_queries) continue;
       const __m512 factors[2] = {_mm512_set1_ps(shape.scale), _mm512_set1_ps(shape.scale)};
-      for (std::int64_t h = 0; h < heads; ++h) {
-        for (std::int64_t token = queries; token < end; token += kBf16Tile) {
-          store_transposed(g.dq.as<bf16>() + token * query_row + (chunk + h) * size, query_row,
-                           o.dq + (h * kQueryBlock + token - queries) * width, std::min(kBf16Tile, end - token), size,
-                           factors);
-        }
+      for (std::int64_t panel = 0; part.of_queries && panel < panels; ++panel) {
+        const std::int64_t token = begin + panel / heads * kBf16Tile, head = chunk + panel % heads;
+        store_head_columns(g.dq.as<bf16>() + token * query_row + head * size, query_row,
+                           o.dq + panel * kBf16Tile * width, std::min(kBf16Tile, end - token), size, factors);
       }
     }
   }
   if (!part.of_keys) return;
-  const std::int64_t offset = part.keys.begin * key_row + key_column, count = part.keys.end - part.keys.begin;
-  store_rows(g.dk.as<bf16>() + offset, key_row, o.dk, count, size, shape.scale);
-  store_rows(g.dv.as<bf16>() + offset, key_row, o.dv, count, size, 1.0f);
+  const std::int64_t offset = part.keys.begin * key_row + part.key_head * size, count = part.keys.end - part.keys.begin;
+  store_head_rows(g.dk.as<bf16>() + offset, key_row, o.dk, count, size, shape.scale);
+  store_head_rows(g.dv.as<bf16>() + offset, key_row, o.dv, count, size, 1.0f);
+}
+
+// delta = dout . out for every head of the tokens [begin, end), 16 tokens at a time.
+ATTUNE_AVX512 void delta_bf16(const AttentionGradients& g, const AttentionShape& shape, std::int64_t begin,
+                              std::int64_t end) {
+  const std::int64_t size = shape.head_size, row = shape.query_heads * size;
+  for (std::int64_t token = begin; token < end; token += kQueryLanes) {
+    const std::int64_t rows = std::min<std::int64_t>(kQueryLanes, end - token);
+    for (std::int64_t head = 0; head < shape.query_heads; ++head) {
+      const bf16* const dout = g.dout.as<bf16>() + token * row + head * size;
+      const bf16* const out = g.out.as<bf16>() + token * row + head * size;
+      __m512i sums[kQueryLanes];
+      for (int r = 0; r < kQueryLanes; ++r) {
+        __m512 sum = _mm512_setzero_ps();
+        for (std::int64_t column = 0; column < size; column += kBf16Tile) {
+          sum = _mm512_dpbf16_ps(sum, (__m512bh)part_of_row(dout, r, row, rows, column, size),
+                                 (__m512bh)part_of_row(out, r, row, rows, column, size));
+        }
+        sums[r] = (__m512i)sum;
+      }
+      transpose_pairs(sums);
+      __m512 delta = (__m512)sums[0];
+      for (int i = 1; i < kQueryLanes; ++i) delta = _mm512_add_ps(delta, (__m512)sums[i]);
+      _mm512_mask_storeu_ps(g.delta + head * shape.tokens + token, static_cast<__mmask16>((1u << rows) - 1), delta);
+    }
+  }
 }
 
 }  // namespace
@@ -237,6 +265,8 @@ void attention_backward_bf16(const AttentionGradients& g, const AttentionShape& 
   for (std::size_t s = 1; s < shape.starts.size(); ++s) {
     longest = std::max<std::int64_t>(longest, shape.starts[s] - shape.starts[s - 1]);
   }
+  parallel_ranges(shape.tokens, kBf16Tile,
+                  [&](std::int64_t begin, std::int64_t end) { delta_bf16(g, shape, begin, end); });
   if (longest <= most_keys(width) && enough_sequences(shape)) {
     parallel_tasks(sequences * shape.key_heads, [&](std::int64_t task) {
       const auto s = static_cast<std::size_t>(task / shape.key_heads);
@@ -253,16 +283,16 @@ void attention_backward_bf16(const AttentionGradients& g, const AttentionShape& 
     const Run queries{keys.begin, std::min(keys.last, keys.end - 1 + shape.window), keys.first, keys.last};
     backward_part(g, shape, {queries, keys, key_head, key_head * group, (key_head + 1) * group, false, true});
   });
-  const std::int64_t blocks = sequence_blocks(shape, kQueryBlock);
+  const std::int64_t size = query_block(shape), blocks = sequence_blocks(shape, size), most = chunk_heads(shape);
   const std::int64_t chunks = shape.group_chunks(), columns = shape.key_heads * chunks;
   parallel_tasks(blocks * columns, [&](std::int64_t task) {  // late queries see more keys
     const std::int64_t key_head = task % columns / chunks;
-    const std::int64_t head_begin = key_head * group + task % chunks * kGroupHeads;
-    const Run queries = sequence_block(shape, kQueryBlock, blocks - 1 - task / columns);
+    const std::int64_t head_begin = key_head * group + task % chunks * most;
+    const Run queries = sequence_block(shape, size, blocks - 1 - task / columns);
     const Run keys{queries.first, queries.end, queries.first, queries.last};
     backward_part(
         g, shape,
-        {queries, keys, key_head, head_begin, std::min(head_begin + kGroupHeads, (key_head + 1) * group), true, false});
+        {queries, keys, key_head, head_begin, std::min(head_begin + most, (key_head + 1) * group), true, false});
   });
 }
 
