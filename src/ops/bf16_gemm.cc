@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -14,14 +15,18 @@
 #include "ops/bf16_tile.h"
 #include "ops/gemm_blocks.h"
 #include "ops/scratch.h"
+#include "quant/nf4.h"
 
 namespace attune {
 namespace {
 
 constexpr std::int64_t kTermBlock = 448;           // of a block of a term
 constexpr std::int64_t kMostBlock = 480;           // with another term: 32 rows take two thirds of L1
-constexpr std::int64_t kMostColumns = 256;         // of a unit: 245 kB a block
-constexpr std::int64_t kMostRows = 512;            // of a pass
+constexpr std::int64_t kRightElements = 1 << 19;   // of packed columns: half of L2
+constexpr std::int64_t kMostColumns = 512;         // of a unit
+constexpr std::int64_t kLongColumns = 256;         // of a unit whose sum is longer than kRightElements allow
+constexpr std::int64_t kLongRows = 512;            // of a pass of those
+constexpr std::int64_t kHotTiles = 4;              // sums of them stay in L1
 constexpr std::int64_t kSharedElements = 1 << 20;  // of packed operands where no workspace is given
 constexpr std::int64_t kTileSums = kBf16Tile * kBf16Tile;
 
@@ -86,7 +91,7 @@ class Shared {
 void cut_sum(Bf16Product& p) {
   for (std::size_t t = 0; t < p.terms.size(); ++t) {
     const std::int64_t length = p.terms[t].b.length(), blocks = (length + kTermBlock - 1) / kTermBlock;
-    const std::int64_t step = round_up((length + blocks - 1) / blocks, kBf16Tile);
+    const std::int64_t step = round_up((length + blocks - 1) / blocks, kNf4Block);  // whole blocks expand fastest
     for (std::int64_t begin = 0; begin < length; begin += step) {
       const std::int64_t count = std::min(step, length - begin), padded = round_up(count, kBf16Tile);
       if (p.blocks.empty() || p.blocks.back().length + padded > kMostBlock ||
@@ -123,52 +128,86 @@ struct Pass {
 
 // A thread's own.
 struct ColumnScratch {
-  bf16 *left, *right;  // a block of 32 rows, and of its columns
-  float* partial;      // [rows / 32, columns / 32, 32, 32]: the sums of the blocks so far
+  bf16 *left, *right;  // a block of 32 rows; a group's blocks of columns, each [columns / 32, steps]
+  float* partial;  // [rows / 32, columns / 32, 32, 32]: the sums of the groups so far; of one group, kHotTiles of them
 
-  static constexpr std::int64_t kLeft = kMostBlock * kBf16Tile, kRight = kMostBlock * kMostColumns;
-  static constexpr std::int64_t kFloats = (kLeft + kRight) / 2 + kMostRows * kMostColumns;
+  static constexpr std::int64_t kLeft = kMostBlock * kBf16Tile;
+  static constexpr std::int64_t kFloats = (kLeft + kRightElements) / 2 + kLongRows * kLongColumns;
   explicit ColumnScratch(float* floats)
-      : left(reinterpret_cast<bf16*>(floats)), right(left + kLeft), partial(floats + (kLeft + kRight) / 2) {}
+      : left(reinterpret_cast<bf16*>(floats)), right(left + kLeft), partial(floats + (kLeft + kRightElements) / 2) {}
 };
 
-// Tiles [first, first + count) of columns.
-void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count,
-                      const ColumnScratch& scratch, const Bf16Multiplier& multiplier) {
-  const std::size_t blocks = p.blocks.size();
-  std::int64_t offset = 0;
-  for (std::size_t b = 0; b < blocks; ++b) {
-    const SumBlock& block = p.blocks[b];
-    const std::int64_t panel = block.length * kBf16Tile;
-    for (std::int64_t n = 0; n < count; ++n) {
-      pack_columns(p, scratch.right + n * panel, block, (first + n) * kBf16Tile);
+// Tiles [first, first + count) of columns with the blocks [begin, end) of the sum, whose packed rows begin at `offset`.
+void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count, std::size_t begin,
+                    std::size_t end, std::int64_t offset, const ColumnScratch& scratch,
+                    const Bf16Multiplier& multiplier) {
+  bf16* right = scratch.right;
+  for (std::size_t b = begin; b < end; ++b) {
+    for (std::int64_t n = 0; n < count; ++n, right += p.blocks[b].length * kBf16Tile) {
+      pack_columns(p, right, p.blocks[b], (first + n) * kBf16Tile);
     }
-    for (std::int64_t r = 0; r < tiles(pass.rows); ++r) {
-      const std::int64_t row = pass.row + r * kBf16Tile;
-      if (pass.left == nullptr) pack_rows(p, scratch.left, block, row);
-      const bf16* const left = pass.left == nullptr ? scratch.left : pass.left + r * kBf16Tile * p.length + offset;
-      for (std::int64_t n = 0; n < count; ++n) {
-        // A sum of one block need not be remembered: its tile stays in L1.
-        float* const sums = scratch.partial + (blocks > 1 ? (r * count + n) * kTileSums : 0);
-        multiplier.multiply(sums, kBf16Tile, Bf16Left::packed(left), scratch.right + n * panel,
-                            block.length / kBf16Tile, b > 0);
-        if (b + 1 == blocks) p.write(row, (first + n) * kBf16Tile, sums);
+  }
+  const bool whole = begin == 0 && end == p.blocks.size();
+  for (std::int64_t r = 0; r < tiles(pass.rows); ++r) {
+    const std::int64_t row = pass.row + r * kBf16Tile;
+    const bf16 *coming = nullptr, *coming_end = nullptr;  // the same blocks of the next 32 rows
+    if (pass.left != nullptr && r + 1 < tiles(pass.rows)) {
+      coming = pass.left + (r + 1) * kBf16Tile * p.length + offset;
+      coming_end = coming + (right - scratch.right) / count;
+    }
+    const std::int64_t step = pass.left == nullptr ? count : kHotTiles;  // rows are packed here once for all columns
+    for (std::int64_t hot = 0; hot < count; hot += step) {
+      const std::int64_t hot_end = std::min(count, hot + step);
+      float* const sums = scratch.partial + (whole ? 0 : (r * count + hot) * kTileSums);
+      const bf16 *right_block = scratch.right,
+                 *left = pass.left == nullptr ? nullptr : pass.left + r * kBf16Tile * p.length + offset;
+      for (std::size_t b = begin; b < end; ++b) {
+        const std::int64_t panel = p.blocks[b].length * kBf16Tile;
+        if (pass.left == nullptr) {
+          pack_rows(p, scratch.left, p.blocks[b], row);
+          left = scratch.left;
+        }
+        for (std::int64_t n = hot; n < hot_end; ++n) {
+          multiplier.multiply(sums + (n - hot) * kTileSums, kBf16Tile, Bf16Left::packed(left), right_block + n * panel,
+                              p.blocks[b].length / kBf16Tile, b > 0, coming < coming_end ? coming : nullptr);
+          if (coming < coming_end) coming += p.blocks[b].length / kBf16Tile * Bf16Multiplier::kFetchedPerStep;
+        }
+        right_block += count * panel;
+        left += panel;
+      }
+      if (end < p.blocks.size()) continue;
+      for (std::int64_t n = hot; n < hot_end; ++n) {
+        p.write(row, (first + n) * kBf16Tile, sums + (n - hot) * kTileSums);
       }
     }
-    offset += panel;
+  }
+}
+
+void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count,
+                      const ColumnScratch& scratch, const Bf16Multiplier& multiplier) {
+  const std::int64_t most = kRightElements / (count * kBf16Tile);
+  std::int64_t offset = 0;
+  for (std::size_t begin = 0, end = 0; begin < p.blocks.size(); begin = end) {
+    std::int64_t length = 0;
+    while (end < p.blocks.size() && length + p.blocks[end].length <= most) length += p.blocks[end++].length;
+    multiply_group(p, pass, first, count, begin, end, offset, scratch, multiplier);
+    offset += length * kBf16Tile;
   }
 }
 
 void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
+  const bool one_group = p.length * kLongColumns <= kRightElements;
+  const std::int64_t most_rows = one_group ? std::numeric_limits<std::int64_t>::max() / 2 : kLongRows;
   const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
-  const std::int64_t fit = std::max(room, kSharedElements) / p.length;
-  const std::int64_t enough = std::min(round_up(p.rows, kBf16Tile), kMostRows / 2);
-  const bool together = fit >= enough;
-  const std::int64_t pass_rows =
-      even_rows(p.rows, together ? std::min(fit / kBf16Tile * kBf16Tile, kMostRows) : kMostRows, kBf16Tile);
-  // Equal shares of at most kMostColumns.
-  const std::int64_t columns = tiles(p.columns), all_threads = omp_get_max_threads() * (kMostColumns / kBf16Tile);
-  const std::int64_t units = std::min(columns, (columns + all_threads - 1) / all_threads * omp_get_max_threads());
+  const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
+  const bool together = fit >= std::min(round_up(p.rows, kBf16Tile), kLongRows / 2);
+  const std::int64_t pass_rows = even_rows(p.rows, together ? std::min(fit, most_rows) : most_rows, kBf16Tile);
+  // Equal shares of at most so many columns.
+  const std::int64_t most_columns =
+      one_group ? std::min(kMostColumns, kRightElements / p.length / kBf16Tile * kBf16Tile) : kLongColumns;
+  const std::int64_t threads = omp_get_max_threads(), columns = tiles(p.columns);
+  const std::int64_t a_round = threads * (most_columns / kBf16Tile);
+  const std::int64_t units = std::min(columns, (columns + a_round - 1) / a_round * threads);
   Shared left(workspace, together ? pass_rows * p.length : 0);
 #pragma omp parallel
   {

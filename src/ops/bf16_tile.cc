@@ -54,7 +54,9 @@ __attribute__((target("amx-tile"))) void configure_amx() {
 __attribute__((target("amx-tile"))) void release_amx() { _tile_release(); }
 
 __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::int64_t c_row, const Bf16Left& left,
-                                                               const bf16* right, std::int64_t steps, bool accumulate) {
+                                                               const bf16* right, std::int64_t steps, bool accumulate,
+                                                               const bf16* next) {
+  constexpr std::int64_t kLine = 32;  // elements
   const std::int64_t c_bytes = c_row * 4, left_bytes = left.row * 2;
   float* const lower = c + 16 * c_row;
   if (accumulate) {
@@ -78,6 +80,8 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::in
     _tile_stream_loadd(7, right + kBf16Step / 2, 64);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(3, 5, 7);
+    for (std::int64_t i = 0; i < Bf16Multiplier::kFetchedPerStep; i += kLine) __builtin_prefetch(next + i);
+    next += Bf16Multiplier::kFetchedPerStep;
     a += left.step;
     right += kBf16Step;
   }
@@ -91,7 +95,7 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::in
 
 __attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(float* c, std::int64_t c_row, const Bf16Left& left,
                                                                    const bf16* right, std::int64_t steps,
-                                                                   bool accumulate) {
+                                                                   bool accumulate, const bf16* /*next*/) {
   constexpr int kRows = 8;
   for (std::int64_t first = 0; first < kBf16Tile; first += kRows) {
     __m512 sums[kRows][2];

@@ -43,14 +43,16 @@ class Bf16Multiplier {
   // c [32, 32] f32, rows c_row elements apart, = (plus c when accumulate) left times right over `steps` of 32 summands.
   // The right operand is packed: steps one after the other, each [2, 16, 16, 2]: two halves of 16 columns, 16 pairs of
   // summands, a column's two summands side by side. Every element is summed in f32 in an order that depends on `steps`
-  // alone. Subnormal inputs count as zero.
+  // alone. Subnormal inputs count as zero. `next` is what the thread reads after this and may have to come from far:
+  // kFetchedPerStep elements are asked for in every step.
+  static constexpr std::int64_t kFetchedPerStep = 128;
   void multiply(float* c, std::int64_t c_row, const Bf16Left& left, const bf16* right, std::int64_t steps,
-                bool accumulate) const {
-    multiply_(c, c_row, left, right, steps, accumulate);
+                bool accumulate, const bf16* next = nullptr) const {
+    multiply_(c, c_row, left, right, steps, accumulate, next == nullptr ? left.data : next);
   }
 
  private:
-  using Multiply = void (*)(float*, std::int64_t, const Bf16Left&, const bf16*, std::int64_t, bool);
+  using Multiply = void (*)(float*, std::int64_t, const Bf16Left&, const bf16*, std::int64_t, bool, const bf16*);
   Multiply multiply_;
 };
 
