@@ -27,10 +27,12 @@ namespace attune {
 namespace HWY_NAMESPACE {
 namespace {
 
+// Bytes ahead of their use that weights are asked for: a core's own guess of what comes next stays too near. So little of
+// the work on NF4 fits into its window that it would wait for memory and compute in turn; what is quicker to compute is
+// asked for later, lest it be gone again.
+constexpr std::int64_t kAhead = 2048, kNf4Ahead = 4096;
+
 #if HWY_TARGET != HWY_SCALAR
-// Bytes ahead of their use that codes are asked for: a core's own guess of what comes next stays too near, and so little of
-// the work on them fits into its window that it would wait for memory and compute in turn.
-constexpr std::int64_t kAhead = 4096;
 
 // totals[v] [lanes]: row `row` of the weight, whose blocks have the given scales, times x[v], not yet summed over lanes.
 template <int kVectors>
@@ -67,7 +69,7 @@ HWY_INLINE void nf4_totals(float* HWY_RESTRICT totals, const FixedVector* x, con
     }
     std::int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
-      hwy::Prefetch(codes + (group + i) * (kNf4Block / 2) + kAhead);
+      hwy::Prefetch(codes + (group + i) * (kNf4Block / 2) + kNf4Ahead);
       add_block(group + i, i, even);
       add_block(group + i + 1, i + 1, odd);
     }
@@ -113,6 +115,7 @@ HWY_INLINE void int8_row(float* products, const FixedVector* x, const WeightMatr
   for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
   std::int64_t begin = 0;
   for (; begin + kNf4Block <= weight.columns; begin += kNf4Block) {
+    hwy::Prefetch(codes + begin + kAhead);
     hn::Vec<FixedSums> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
     for (std::int64_t place = 0; place < kNf4Block; place += step) {
@@ -141,12 +144,14 @@ float dense_row(const FixedVector& x, const T* row) {
   const F32 d;
   const auto width = static_cast<std::int64_t>(hn::Lanes(d));
   constexpr std::int64_t kChain = 512;  // elements summed apart: rounding grows with the length of a chain
+  constexpr std::int64_t kLine = 64 / sizeof(T), kFar = kAhead / sizeof(T);
   auto total = hn::Zero(d);
   std::int64_t i = 0;
   while (i + 4 * width <= x.count) {
     const std::int64_t end = std::min(x.count, i + kChain);
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     for (; i + 4 * width <= end; i += 4 * width) {
+      for (std::int64_t line = 0; line < 4 * width; line += kLine) hwy::Prefetch(row + i + line + kFar);
       s0 = hn::MulAdd(load(d, row + i), hn::LoadU(d, x.values + i), s0);
       s1 = hn::MulAdd(load(d, row + i + width), hn::LoadU(d, x.values + i + width), s1);
       s2 = hn::MulAdd(load(d, row + i + 2 * width), hn::LoadU(d, x.values + i + 2 * width), s2);
