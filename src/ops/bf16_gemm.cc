@@ -37,7 +37,7 @@ struct Bf16Product {
   const Matrix& c;
   bool c_transposed;
   std::span<const GemmTerm> terms;
-  std::vector<SumBlock> blocks;
+  std::vector<SumBlock>& blocks;
   std::int64_t rows, columns;
   std::int64_t length;  // of the padded sum
   bool accumulate;
@@ -129,7 +129,7 @@ struct Pass {
 // A thread's own.
 struct ColumnScratch {
   bf16 *left, *right;  // a block of 32 rows; a group's blocks of columns, each [columns / 32, steps]
-  float* partial;  // [rows / 32, columns / 32, 32, 32]: the sums of the groups so far; of one group, kHotTiles of them
+  float* partial;      // [rows / 32, columns / 32, 32, 32]: the sums of the groups so far; of one group, those of a row
 
   static constexpr std::int64_t kLeft = kMostBlock * kBf16Tile;
   static constexpr std::int64_t kFloats = (kLeft + kRightElements) / 2 + kLongRows * kLongColumns;
@@ -184,7 +184,8 @@ void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, 
 }
 
 void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count,
-                      const ColumnScratch& scratch, const Bf16Multiplier& multiplier) {
+                      const ColumnScratch& scratch) {
+  const Bf16Multiplier multiplier;
   const std::int64_t most = kRightElements / (count * kBf16Tile);
   std::int64_t offset = 0;
   for (std::size_t begin = 0, end = 0; begin < p.blocks.size(); begin = end) {
@@ -222,11 +223,10 @@ void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
           to += block.length * kBf16Tile;
         }
       }
-      const Bf16Multiplier multiplier;
 #pragma omp for schedule(dynamic, 1)
       for (std::int64_t unit = 0; unit < units; ++unit) {
         const std::int64_t first = columns * unit / units, count = columns * (unit + 1) / units - first;
-        multiply_columns(p, pass, first, count, scratch, multiplier);
+        multiply_columns(p, pass, first, count, scratch);
       }
     }
   }
@@ -260,9 +260,9 @@ void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
       for (std::int64_t b = 0; b < i % blocks; ++b) to += p.blocks[static_cast<std::size_t>(b)].length * kBf16Tile;
       pack_columns(p, to, p.blocks[static_cast<std::size_t>(i % blocks)], i / blocks * kBf16Tile);
     }
-    const Bf16Multiplier multiplier;
 #pragma omp for schedule(dynamic, 1)
     for (std::int64_t row = 0; row < p.rows; row += kBf16Tile) {
+      const Bf16Multiplier multiplier;
       const bf16* block_columns = right.data;
       for (std::int64_t b = 0; b < blocks; ++b) {
         const SumBlock& block = p.blocks[static_cast<std::size_t>(b)];
@@ -295,8 +295,10 @@ void check(const Matrix& c, std::span<const GemmTerm> terms) {
 
 void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate, TensorView workspace, float scale) {
   check(c, terms);
+  thread_local std::vector<SumBlock> blocks;  // kept, so that a warm step allocates nothing
+  blocks.clear();
   GemmTerm turned;
-  Bf16Product p{c, false, terms, {}, c.rows, c.columns, 0, accumulate, scale};
+  Bf16Product p{c, false, terms, blocks, c.rows, c.columns, 0, accumulate, scale};
   const GemmTerm& only = terms[0];
   if (terms.size() == 1 && only.a_transposed && p.columns <= kFewColumns && p.rows > kFewColumns &&
       c.dtype == DType::kF32 && only.b.weight.format == WeightFormat::kBF16 && only.b.factor == 1.0f) {
