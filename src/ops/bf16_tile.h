@@ -11,7 +11,7 @@ namespace attune {
 
 enum class Bf16Tiles : std::uint8_t { kNone, kAvx512, kAmx };
 
-// What this processor has and the operating system lets this process use, after any limit. Asked once.
+// What this processor has, where it is faster than f32, and the operating system lets this process use; after any limit.
 Bf16Tiles bf16_tiles();
 
 // Keeps tiles to those of at most this kind; before the first product.

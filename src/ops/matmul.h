@@ -29,8 +29,7 @@ struct Matrix {
   }
 };
 
-// Whether this processor multiplies bf16 in hardware (AVX512-BF16 or better); without it bf16 products would be slower
-// than f32, so `compute: auto` then means f32.
+// Whether this processor multiplies bf16 faster than f32 (ops/bf16_tile.h); where not, `compute: auto` means f32.
 bool has_fast_bf16();
 
 // c = alpha * a * b, plus c when accumulate (or with a, b transposed as the name says):
@@ -38,7 +37,8 @@ bool has_fast_bf16();
 //   matmul_bt   a [M, L]  b [N, L]   (a linear layer: activations times weights)
 //   matmul_at   a [L, M]  b [L, N]   (a weight gradient: outputs' gradient times inputs)
 // a f32: b and c f32. a bf16: b bf16, or f32 that is rounded as it is read, c bf16 or f32; where the processor has no bf16
-// the product is computed in f32 from the same rounded inputs. Same shapes and thread count give the same bits. c must not overlap a or b.
+// the product is computed in f32 from the same rounded inputs. Same shapes and thread count give the same bits. c must not
+// overlap a or b.
 void matmul(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 void matmul_bt(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
 void matmul_at(const Matrix& c, const Matrix& a, const Matrix& b, float alpha = 1.0f, bool accumulate = false);
