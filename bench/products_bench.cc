@@ -139,19 +139,19 @@ void register_lora(DType act) {
 }
 
 void register_thread_scaling(int threads) {
-  benchmark::RegisterBenchmark(fmt::format("linear_forward/nf4/1b.gate/threads_{}", threads).c_str(),
-                               [=](benchmark::State& state) {
-                                 const int before = omp_get_max_threads();
-                                 omp_set_num_threads(threads);
-                                 constexpr std::int64_t kTokens = 1024, kInputs = 2048, kOutputs = 8192;
-                                 const Quantized weight(WeightFormat::kNF4, kOutputs, kInputs);
-                                 Buffer x(DType::kF32, {kTokens, kInputs}), y(DType::kF32, {kTokens, kOutputs}),
-                                     tile(DType::kF32, {kTileRows * kOutputs});
-                                 for (auto _ : state)
-                                   linear_forward(y.view(), x.view(), weight.matrix, {}, tile.view());
-                                 omp_set_num_threads(before);
-                                 report_flops(state, 2.0 * kTokens * kInputs * kOutputs);
-                               })
+  benchmark::RegisterBenchmark(
+      fmt::format("linear_forward/nf4/1b.gate/threads_{}", threads).c_str(),
+      [=](benchmark::State& state) {
+        const int before = omp_get_max_threads();
+        omp_set_num_threads(threads);
+        constexpr std::int64_t kTokens = 1024, kInputs = 2048, kOutputs = 8192;
+        const Quantized weight(WeightFormat::kNF4, kOutputs, kInputs);
+        const DType act = has_fast_bf16() ? DType::kBF16 : DType::kF32;
+        Buffer x(act, {kTokens, kInputs}), y(act, {kTokens, kOutputs}), tile(act, {kTileRows * kOutputs});
+        for (auto _ : state) linear_forward(y.view(), x.view(), weight.matrix, {}, tile.view());
+        omp_set_num_threads(before);
+        report_flops(state, 2.0 * kTokens * kInputs * kOutputs, act);
+      })
       ->UseRealTime();
 }
 
