@@ -219,10 +219,8 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
   // In bf16 it holds packed activations, with those of the low-rank product beside them.
   const std::int64_t beside = options.act == DType::kBF16 ? (rank + 63) / 32 * 32 : 0;
   pass.tile = planner.scratch("tile", options.act, {kTileRows * (widest + beside)}, all);
-  if (rank > 0) {
-    if (options.lora_dropout)
-      pass.lora_input = planner.scratch("lora_input", options.act, {std::min(kGradientRows, tokens), widest}, all);
-  }
+  if (rank > 0 && options.lora_dropout)
+    pass.lora_input = planner.scratch("lora_input", options.act, {std::min(kGradientRows, tokens), widest}, all);
   if (options.backward) {
     pass.dresidual = planner.act("dresidual", config.hidden_size, at(kFinalNorm, kProjectionGradients));
     pass.dnormed = planner.act("dnormed", config.hidden_size, at(kHead, kFinalNorm));

@@ -81,7 +81,7 @@ struct PassBuffers {
   Handle dinner, dmlp_in;         // [mlp_rows, F], [mlp_rows, C]
   Handle dattention, dq, dk, dv;  // [N, H D] twice, [N, K D] twice
   Handle delta, dattention_in;    // [N, H], [N, C]
-  Handle tile;                    // decoded weight rows
+  Handle tile;                    // decoded weight rows, or packed operands
   Handle lora_input, lora_dhidden;
   Handle head_rows, head_logits, head_dlogits, head_targets, head_losses;
   Handle base_normed, head_base_logits;  // [N, C] of the base's pass, its logits; invalid without near_base

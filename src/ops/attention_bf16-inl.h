@@ -21,8 +21,7 @@ inline constexpr int kQueryLanes = 16;
 inline constexpr float kLog2OfE = 1.44269504088896341f, kLogOf2 = 0.693147180559945309f;
 
 // The head size rounded up to whole steps.
-inline std::int64_t padded_size(std::int64_t head_size) { return (head_size + kBf16Tile - 1) / kBf16Tile * kBf16Tile; }
-inline std::int64_t tiles_of(std::int64_t count) { return (count + kBf16Tile - 1) / kBf16Tile; }
+inline std::int64_t padded_size(std::int64_t head_size) { return tiles_of(head_size) * kBf16Tile; }
 
 // ---- Which tokens make a block, and which see one another.
 

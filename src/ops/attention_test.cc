@@ -1,8 +1,6 @@
 // Attention: the reference against complex steps, the kernels against the reference.
 #include "ops/attention.h"
 
-#include <cstdio>
-
 #include "ops/bf16_tile.h"
 #include "ops/test_support.h"
 
@@ -68,16 +66,7 @@ template <typename Body>
 void for_each_arithmetic(const Body& body) {
   limit_bf16_tiles(Bf16Tiles::kNone);
   for_each_target_and_type(body);
-  for (const auto& [tiles, name] : {std::pair{Bf16Tiles::kAvx512, "AVX512-BF16"}, std::pair{Bf16Tiles::kAmx, "AMX"}}) {
-    limit_bf16_tiles(tiles);
-    if (bf16_tiles() == tiles) {
-      SCOPED_TRACE(name);
-      body(DType::kBF16);
-    } else {
-      std::printf("skipped: this processor multiplies no tiles of bf16 by %s\n", name);
-    }
-  }
-  limit_bf16_tiles(Bf16Tiles::kAmx);
+  for_each_bf16_tiles([&] { body(DType::kBF16); });
 }
 
 // What the results may differ by because probabilities and gradients of scores are rounded to bf16 before products over

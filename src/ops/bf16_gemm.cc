@@ -30,9 +30,6 @@ constexpr std::int64_t kHotTiles = 4;              // sums of them stay in L1
 constexpr std::int64_t kSharedElements = 1 << 20;  // of packed operands where no workspace is given
 constexpr std::int64_t kTileSums = kBf16Tile * kBf16Tile;
 
-std::int64_t round_up(std::int64_t n, std::int64_t step) { return (n + step - 1) / step * step; }
-std::int64_t tiles(std::int64_t n) { return (n + kBf16Tile - 1) / kBf16Tile; }
-
 struct Bf16Product {
   const Matrix& c;
   bool c_transposed;
@@ -90,10 +87,11 @@ class Shared {
 // Blocks of equal lengths; a short term joins the one before it.
 void cut_sum(Bf16Product& p) {
   for (std::size_t t = 0; t < p.terms.size(); ++t) {
-    const std::int64_t length = p.terms[t].b.length(), blocks = (length + kTermBlock - 1) / kTermBlock;
-    const std::int64_t step = round_up((length + blocks - 1) / blocks, kNf4Block);  // whole blocks expand fastest
+    const std::int64_t length = p.terms[t].b.length();
+    // Cuts between NF4 blocks, since whole ones expand fastest.
+    const std::int64_t step = even_rows(length, kTermBlock, kNf4Block);
     for (std::int64_t begin = 0; begin < length; begin += step) {
-      const std::int64_t count = std::min(step, length - begin), padded = round_up(count, kBf16Tile);
+      const std::int64_t count = std::min(step, length - begin), padded = tiles_of(count) * kBf16Tile;
       if (p.blocks.empty() || p.blocks.back().length + padded > kMostBlock ||
           p.blocks.back().used == std::ssize(p.blocks.back().pieces)) {
         p.blocks.emplace_back();
@@ -148,10 +146,10 @@ void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, 
     }
   }
   const bool whole = begin == 0 && end == p.blocks.size();
-  for (std::int64_t r = 0; r < tiles(pass.rows); ++r) {
+  for (std::int64_t r = 0; r < tiles_of(pass.rows); ++r) {
     const std::int64_t row = pass.row + r * kBf16Tile;
     const bf16 *coming = nullptr, *coming_end = nullptr;  // the same blocks of the next 32 rows
-    if (pass.left != nullptr && r + 1 < tiles(pass.rows)) {
+    if (pass.left != nullptr && r + 1 < tiles_of(pass.rows)) {
       coming = pass.left + (r + 1) * kBf16Tile * p.length + offset;
       coming_end = coming + (right - scratch.right) / count;
     }
@@ -201,12 +199,12 @@ void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
   const std::int64_t most_rows = one_group ? std::numeric_limits<std::int64_t>::max() / 2 : kLongRows;
   const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
   const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
-  const bool together = fit >= std::min(round_up(p.rows, kBf16Tile), kLongRows / 2);
+  const bool together = fit >= std::min(tiles_of(p.rows) * kBf16Tile, kLongRows / 2);
   const std::int64_t pass_rows = even_rows(p.rows, together ? std::min(fit, most_rows) : most_rows, kBf16Tile);
   // Equal shares of at most so many columns.
   const std::int64_t most_columns =
       one_group ? std::min(kMostColumns, kRightElements / p.length / kBf16Tile * kBf16Tile) : kLongColumns;
-  const std::int64_t threads = omp_get_max_threads(), columns = tiles(p.columns);
+  const std::int64_t threads = omp_get_max_threads(), columns = tiles_of(p.columns);
   const std::int64_t a_round = threads * (most_columns / kBf16Tile);
   const std::int64_t units = std::min(columns, (columns + a_round - 1) / a_round * threads);
   Shared left(workspace, together ? pass_rows * p.length : 0);
@@ -216,7 +214,7 @@ void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
     for (std::int64_t row = 0; row < p.rows; row += pass_rows) {
       const Pass pass{row, std::min(pass_rows, p.rows - row), together ? left.data : nullptr};
 #pragma omp for schedule(static)
-      for (std::int64_t r = 0; r < (together ? tiles(pass.rows) : 0); ++r) {
+      for (std::int64_t r = 0; r < (together ? tiles_of(pass.rows) : 0); ++r) {
         bf16* to = left.data + r * kBf16Tile * p.length;
         for (const SumBlock& block : p.blocks) {
           pack_rows(p, to, block, row + r * kBf16Tile);
@@ -247,7 +245,7 @@ Bf16Left rows_of_block(const Bf16Product& p, const SumBlock& block, std::int64_t
 }
 
 void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
-  const std::int64_t columns = tiles(p.columns), blocks = std::ssize(p.blocks);
+  const std::int64_t columns = tiles_of(p.columns), blocks = std::ssize(p.blocks);
   Shared right(workspace, columns * p.length * kBf16Tile);
 #pragma omp parallel
   {

@@ -42,18 +42,6 @@ struct Expected {
   }
 };
 
-template <typename Body>
-void for_each_bf16_tiles(const Body& body) {
-  const Bf16Tiles most = bf16_tiles();
-  for (const Bf16Tiles tiles : {Bf16Tiles::kAvx512, Bf16Tiles::kAmx}) {
-    if (tiles > most) continue;
-    SCOPED_TRACE(static_cast<int>(tiles));
-    limit_bf16_tiles(tiles);
-    body();
-  }
-  limit_bf16_tiles(Bf16Tiles::kAmx);
-}
-
 class Bf16Gemm : public ::testing::Test {
  protected:
   void SetUp() override {

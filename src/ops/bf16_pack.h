@@ -1,4 +1,5 @@
-// The operands of a bf16 product in the order that its tiles read (ops/bf16_tile.h), and what comes of them. For x86-64 with AVX-512.
+// The operands of a bf16 product in the order that its tiles read (ops/bf16_tile.h), and what comes of them. For x86-64 with
+// AVX-512.
 #pragma once
 
 #include <cstdint>

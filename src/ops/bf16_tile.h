@@ -20,6 +20,7 @@ void limit_bf16_tiles(Bf16Tiles most);
 // One tile has as many rows and columns, and its sum is made of steps of as many summands.
 inline constexpr std::int64_t kBf16Tile = 32;
 inline constexpr std::int64_t kBf16Step = kBf16Tile * kBf16Tile;  // elements of an operand in one step
+inline std::int64_t tiles_of(std::int64_t count) { return (count + kBf16Tile - 1) / kBf16Tile; }
 
 // The left operand of a tile: 32 rows, each with 32 neighbouring elements in every step. Distances are in elements.
 struct Bf16Left {

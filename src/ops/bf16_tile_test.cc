@@ -13,12 +13,7 @@ std::size_t right_index(std::int64_t l, std::int64_t n) {
 
 TEST(Bf16Tile, EveryInstructionAgreesWithPlainSums) {
   if (bf16_tiles() == Bf16Tiles::kNone) GTEST_SKIP() << "this processor multiplies no bf16";
-  const Bf16Tiles most = bf16_tiles();
-  for (const Bf16Tiles tiles : {Bf16Tiles::kAvx512, Bf16Tiles::kAmx}) {
-    if (tiles > most) continue;
-    SCOPED_TRACE(static_cast<int>(tiles));
-    limit_bf16_tiles(tiles);
-    ASSERT_EQ(bf16_tiles(), tiles);
+  for_each_bf16_tiles([] {
     for (const std::int64_t steps : {1, 3, 16}) {
       const std::int64_t length = steps * kBf16Tile, row = length + 7;
       const Doubles a = random_normal(static_cast<std::size_t>(kBf16Tile * length), 1);
@@ -70,8 +65,7 @@ TEST(Bf16Tile, EveryInstructionAgreesWithPlainSums) {
       multiplier.multiply(c.data(), kRow, Bf16Left::packed(packed.data()), right.data(), steps, true);
       expect(2);
     }
-  }
-  limit_bf16_tiles(Bf16Tiles::kAmx);
+  });
 }
 
 }  // namespace

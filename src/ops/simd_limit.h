@@ -6,9 +6,9 @@
 
 namespace attune {
 
-// "avx512" (without AMX), "avx2", "neon", "scalar", or "" for all; Highway's kernels and oneDNN's obey. Before the first product: oneDNN keeps
-// what it chose then. Throws UserError for another name, and for a set that this processor lacks or for which nothing was
-// compiled: "scalar" is the baseline of x86-64, "neon" that of arm64.
+// "avx512" (without AMX), "avx2", "neon", "scalar", or "" for all; Highway's kernels and oneDNN's obey. Before the first
+// product: oneDNN keeps what it chose then. Throws UserError for another name, and for a set that this processor lacks or
+// for which nothing was compiled: "scalar" is the baseline of x86-64, "neon" that of arm64.
 void limit_simd(const std::string& widest);
 
 // limit_simd with the value of the environment variable ATTUNE_SIMD; nothing when it is not set.

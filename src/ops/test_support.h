@@ -8,13 +8,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "base/rng.h"
+#include "ops/bf16_tile.h"
 #include "ops/reference.h"
 #include "tensor/tensor.h"
 
@@ -99,6 +102,21 @@ inline void expect_near(const Doubles& got, const Doubles& want, DType type, dou
     ASSERT_LE(std::abs(got[i] - want[i]), storage * std::abs(want[i]) + c * eps * norm)
         << what << ", element " << i << " of " << got.size() << ": got " << got[i] << ", want " << want[i];
   }
+}
+
+// Runs body() with each kind of bf16 tiles that this processor multiplies, and says which it lacks.
+template <typename Body>
+void for_each_bf16_tiles(const Body& body) {
+  for (const auto& [tiles, name] : {std::pair{Bf16Tiles::kAvx512, "AVX512-BF16"}, std::pair{Bf16Tiles::kAmx, "AMX"}}) {
+    limit_bf16_tiles(tiles);
+    if (bf16_tiles() == tiles) {
+      SCOPED_TRACE(name);
+      body();
+    } else {
+      std::printf("skipped: this processor multiplies no tiles of bf16 by %s\n", name);
+    }
+  }
+  limit_bf16_tiles(Bf16Tiles::kAmx);
 }
 
 // Runs body() once per Highway target that this processor has.
