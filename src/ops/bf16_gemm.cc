@@ -20,14 +20,17 @@
 namespace attune {
 namespace {
 
-constexpr std::int64_t kTermBlock = 448;           // of a block of a term
-constexpr std::int64_t kMostBlock = 480;           // with another term: 32 rows take two thirds of L1
-constexpr std::int64_t kRightElements = 1 << 19;   // of packed columns: half of L2
-constexpr std::int64_t kMostColumns = 512;         // of a unit
-constexpr std::int64_t kLongColumns = 256;         // of a unit whose sum is longer than kRightElements allow
-constexpr std::int64_t kLongRows = 512;            // of a pass of those
-constexpr std::int64_t kHotTiles = 4;              // sums of them stay in L1
-constexpr std::int64_t kSharedElements = 1 << 20;  // of packed operands where no workspace is given
+constexpr std::int64_t kTermBlock = 448;               // of a block of a term
+constexpr std::int64_t kMostBlock = 480;               // with another term: 32 rows take two thirds of L1
+constexpr std::int64_t kRightElements = 1 << 19;       // of packed columns: half of L2
+constexpr std::int64_t kMostColumns = 512;             // of a unit
+constexpr std::int64_t kLeastColumns = 192;            // of a unit whose whole sum fits into kRightElements
+constexpr std::int64_t kLongElements = 3 << 17;        // of packed columns of longer sums, beside partial ones
+constexpr std::int64_t kLongColumns = 256;             // of a unit of those
+constexpr std::int64_t kLongRows = 512;                // of a pass of those
+constexpr std::int64_t kHotTiles = 4;                  // sums of them stay in L1
+constexpr std::int64_t kSharedElements = 1 << 20;      // of packed operands where no workspace is given
+constexpr std::int64_t kRowColumns = 2 * kFewColumns;  // up to here threads share out the rows, not the columns
 constexpr std::int64_t kTileSums = kBf16Tile * kBf16Tile;
 
 struct Bf16Product {
@@ -40,6 +43,8 @@ struct Bf16Product {
   bool accumulate;
   float scale;
 
+  // Whether enough packed columns fit into L2 with their whole sum.
+  bool in_one_group() const { return length * kLeastColumns <= kRightElements; }
   const GemmTerm& term(const SumPiece& piece) const { return terms[static_cast<std::size_t>(piece.term)]; }
 
   // The tile at (row, column) becomes what `sums` say.
@@ -157,6 +162,7 @@ void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, 
     for (std::int64_t hot = 0; hot < count; hot += step) {
       const std::int64_t hot_end = std::min(count, hot + step);
       float* const sums = scratch.partial + (whole ? 0 : (r * count + hot) * kTileSums);
+      const auto write = [&](std::int64_t n) { p.write(row, (first + n) * kBf16Tile, sums + (n - hot) * kTileSums); };
       const bf16 *right_block = scratch.right,
                  *left = pass.left == nullptr ? nullptr : pass.left + r * kBf16Tile * p.length + offset;
       for (std::size_t b = begin; b < end; ++b) {
@@ -165,17 +171,16 @@ void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, 
           pack_rows(p, scratch.left, p.blocks[b], row);
           left = scratch.left;
         }
+        const bool last = b + 1 == p.blocks.size();
         for (std::int64_t n = hot; n < hot_end; ++n) {
           multiplier.multiply(sums + (n - hot) * kTileSums, kBf16Tile, Bf16Left::packed(left), right_block + n * panel,
                               p.blocks[b].length / kBf16Tile, b > 0, coming < coming_end ? coming : nullptr);
           if (coming < coming_end) coming += p.blocks[b].length / kBf16Tile * Bf16Multiplier::kFetchedPerStep;
+          if (last && n > hot) write(n - 1);  // its stores drain while the next tile multiplies
         }
+        if (last) write(hot_end - 1);
         right_block += count * panel;
         left += panel;
-      }
-      if (end < p.blocks.size()) continue;
-      for (std::int64_t n = hot; n < hot_end; ++n) {
-        p.write(row, (first + n) * kBf16Tile, sums + (n - hot) * kTileSums);
       }
     }
   }
@@ -184,7 +189,7 @@ void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, 
 void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count,
                       const ColumnScratch& scratch) {
   const Bf16Multiplier multiplier;
-  const std::int64_t most = kRightElements / (count * kBf16Tile);
+  const std::int64_t most = (p.in_one_group() ? kRightElements : kLongElements) / (count * kBf16Tile);
   std::int64_t offset = 0;
   for (std::size_t begin = 0, end = 0; begin < p.blocks.size(); begin = end) {
     std::int64_t length = 0;
@@ -195,18 +200,18 @@ void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first
 }
 
 void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
-  const bool one_group = p.length * kLongColumns <= kRightElements;
-  const std::int64_t most_rows = one_group ? std::numeric_limits<std::int64_t>::max() / 2 : kLongRows;
-  const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
-  const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
-  const bool together = fit >= std::min(tiles_of(p.rows) * kBf16Tile, kLongRows / 2);
-  const std::int64_t pass_rows = even_rows(p.rows, together ? std::min(fit, most_rows) : most_rows, kBf16Tile);
-  // Equal shares of at most so many columns.
   const std::int64_t most_columns =
-      one_group ? std::min(kMostColumns, kRightElements / p.length / kBf16Tile * kBf16Tile) : kLongColumns;
+      p.in_one_group() ? std::min(kMostColumns, kRightElements / p.length / kBf16Tile * kBf16Tile) : kLongColumns;
+  // Equal shares of at most so many columns.
   const std::int64_t threads = omp_get_max_threads(), columns = tiles_of(p.columns);
   const std::int64_t a_round = threads * (most_columns / kBf16Tile);
   const std::int64_t units = std::min(columns, (columns + a_round - 1) / a_round * threads);
+  const std::int64_t most_rows = p.in_one_group() ? std::numeric_limits<std::int64_t>::max() / 2 : kLongRows;
+  const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
+  const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
+  // A thread that has one unit uses packed rows once: cheaper to pack them into its cache than for all to read.
+  const bool together = units > threads && fit >= std::min(tiles_of(p.rows) * kBf16Tile, kLongRows / 2);
+  const std::int64_t pass_rows = even_rows(p.rows, together ? std::min(fit, most_rows) : most_rows, kBf16Tile);
   Shared left(workspace, together ? pass_rows * p.length : 0);
 #pragma omp parallel
   {
@@ -250,7 +255,7 @@ void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
 #pragma omp parallel
   {
     constexpr std::int64_t kOwn = kMostBlock * kBf16Tile / 2;
-    float* const scratch = right.enter(kOwn + kFewColumns / kBf16Tile * kTileSums);
+    float* const scratch = right.enter(kOwn + kRowColumns / kBf16Tile * kTileSums);
     float* const sums = scratch + kOwn;
 #pragma omp for schedule(static)
     for (std::int64_t i = 0; i < blocks * columns; ++i) {
@@ -310,7 +315,7 @@ void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate
     std::swap(p.rows, p.columns);
   }
   cut_sum(p);
-  if (p.columns <= kFewColumns && p.rows > p.columns) {
+  if (p.columns <= kRowColumns && p.rows > p.columns) {
     multiply_by_rows(p, workspace);
   } else {
     multiply_by_columns(p, workspace);

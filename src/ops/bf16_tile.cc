@@ -82,7 +82,8 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::in
     _tile_stream_loadd(7, right + kBf16Step / 2, 64);
     _tile_dpbf16ps(1, 4, 7);
     _tile_dpbf16ps(3, 5, 7);
-    for (std::int64_t i = 0; i < Bf16Multiplier::kFetchedPerStep; i += kLine) __builtin_prefetch(next + i);
+    // As far as L2: L1 is full of what this sum needs.
+    for (std::int64_t i = 0; i < Bf16Multiplier::kFetchedPerStep; i += kLine) __builtin_prefetch(next + i, 0, 2);
     next += Bf16Multiplier::kFetchedPerStep;
     a += left.step;
     right += kBf16Step;
