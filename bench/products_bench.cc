@@ -67,10 +67,13 @@ void register_linear(const LayerShape& layer, std::int64_t tokens, bool backward
 void register_tiles() {
   benchmark::RegisterBenchmark("bf16_tiles/L1", [](benchmark::State& state) {
     constexpr std::int64_t kSteps = 8, kTiles = 10000;
+    Buffer values(DType::kBF16, {2 * kSteps * kBf16Step});
     for (auto _ : state) {
 #pragma omp parallel
       {
-        alignas(64) bf16 left[kSteps * kBf16Step] = {}, right[kSteps * kBf16Step] = {};
+        alignas(64) bf16 left[kSteps * kBf16Step], right[kSteps * kBf16Step];
+        std::copy_n(values.view().as<bf16>(), std::size(left), left);
+        std::copy_n(values.view().as<bf16>() + std::size(left), std::size(right), right);
         alignas(64) float sums[kBf16Tile * kBf16Tile];
         const Bf16Multiplier multiplier;
         for (std::int64_t i = 0; i < kTiles; ++i) {

@@ -3,14 +3,34 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <type_traits>
 
+#include "base/rng.h"
 #include "ops/matmul.h"
 #include "tensor/memory_plan.h"
 
 namespace attune {
 namespace {
 
-// Square operands of zeros, which multiply as fast as any other finite numbers.
+// Elements between -1 and 1, the first rows over and over.
+template <typename T>
+void fill_uniform(TensorView view) {
+  constexpr std::int64_t kRows = 64;
+  const std::int64_t columns = view.columns(), pattern = std::min(kRows, view.rows()) * columns;
+  T* const to = view.as<T>();
+  Rng random;
+  for (std::int64_t i = 0; i < pattern; ++i) {
+    const float value = 2.0f * random.uniform_float() - 1.0f;
+    if constexpr (std::is_same_v<T, float>)
+      to[i] = value;
+    else
+      to[i] = to_bf16(value);
+  }
+  for (std::int64_t i = pattern; i < view.elements(); ++i) to[i] = to[i - pattern];
+}
+
+// Square operands as a model's are. Zeros would not do: bits that never change cost a processor less power, and AMX
+// multiplies them a quarter faster than any others.
 struct SquareProduct {
   SquareProduct(DType type, std::int64_t side) : work(2.0 * static_cast<double>(side * side * side)) {
     MemoryPlan plan;
@@ -18,6 +38,9 @@ struct SquareProduct {
     for (BufferId& id : ids) id = plan.add("", BufferKind::kScratch, type, {side, side});
     plan.place();
     arena = Arena(plan);
+    for (const TensorView operand : {arena.view(ids[0]), arena.view(ids[1])}) {
+      type == DType::kF32 ? fill_uniform<float>(operand) : fill_uniform<bf16>(operand);
+    }
     x = Matrix(arena.view(ids[0])), w = Matrix(arena.view(ids[1])), y = Matrix(arena.view(ids[2]));
   }
 
