@@ -1,5 +1,5 @@
-// Rows of codes against a few vectors. NF4: two byte lookups make the 16-bit table value of each code, a widening multiply
-// adds pairs in i32, and each block of 64 is scaled once. Vectors that share a row share the lookups, nothing else: the
+// Rows of codes against a few vectors. NF4: lookups make the 16-bit table value of each code, a widening multiply adds
+// pairs in i32, and each block of 64 is scaled once. Vectors that share a row share the lookups, nothing else: the
 // sums of each are made in the same order whatever stands beside it.
 #include "ops/matvec.h"
 
@@ -14,7 +14,6 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/matvec.cc"
-#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -27,10 +26,16 @@ namespace attune {
 namespace HWY_NAMESPACE {
 namespace {
 
-// Bytes ahead of their use that weights are asked for: a core's own guess of what comes next stays too near. So little of
-// the work on NF4 fits into its window that it would wait for memory and compute in turn; what is quicker to compute is
-// asked for later, lest it be gone again.
-constexpr std::int64_t kAhead = 2048, kNf4Ahead = 4096;
+// Bytes ahead of their use that weights are asked for: a core's own guess of what comes next stays too near. Codes take
+// work, little of which fits into a core's window, so it would wait for memory and compute in turn; they are asked for twice,
+// as far as L2 while memory is slow and into L1 just before.
+constexpr std::int64_t kAhead = 2048, kCodesAhead = 1024, kCodesFarAhead = 4096;
+
+HWY_INLINE void ask_for_codes(const void* at) {
+  const auto* const bytes = static_cast<const char*>(at);
+  __builtin_prefetch(bytes + kCodesAhead);
+  __builtin_prefetch(bytes + kCodesFarAhead, 0, 2);
+}
 
 #if HWY_TARGET != HWY_SCALAR
 
@@ -44,20 +49,24 @@ HWY_INLINE void nf4_totals(float* HWY_RESTRICT totals, const FixedVector* x, con
   const FixedTotals d;
   const std::int64_t blocks = weight.columns / kNf4Block;
   const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + row * blocks * (kNf4Block / 2);
-  float scales_of[kVectors][kScales];  // times those of each vector's blocks
-  hn::Vec<FixedTotals> even[kVectors], odd[kVectors];
-  for (int v = 0; v < kVectors; ++v) even[v] = odd[v] = hn::Zero(d);
-  // Adds block b, the i-th of its group, to the sums.
-  const auto add_block = [&](std::int64_t b, std::int64_t i, hn::Vec<FixedTotals>* of_blocks) HWY_ATTR {
+  float scales_of[kVectors][kScales];           // times those of each vector's blocks
+  constexpr int kChains = 2 / kBlocksTogether;  // even blocks and odd ones are summed apart
+  hn::Vec<FixedTotals> sums_of_blocks[kVectors][kChains];
+  for (int v = 0; v < kVectors; ++v) {
+    for (int chain = 0; chain < kChains; ++chain) sums_of_blocks[v][chain] = hn::Zero(d);
+  }
+  // Adds the blocks from b on, the first being the i-th of its group, to the sums.
+  const auto add_blocks = [&](std::int64_t b, std::int64_t i, bool all, int chain) HWY_ATTR {
     hn::Vec<FixedSums> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
-    for_nf4_values(codes + b * (kNf4Block / 2), [&](auto values, std::int64_t place) HWY_ATTR {
+    for_nf4_values(codes + b * (kNf4Block / 2), all, [&](auto values, std::int64_t place) HWY_ATTR {
       for (int v = 0; v < kVectors; ++v) {
         add_products(values, hn::LoadU(d16, x[v].fixed + b * kNf4Block + place), place, sums[v], carries[v]);
       }
     });
     for (int v = 0; v < kVectors; ++v) {
-      of_blocks[v] = hn::MulAdd(block_sum(sums[v], carries[v]), hn::Set(d, scales_of[v][i]), of_blocks[v]);
+      auto& total = sums_of_blocks[v][chain];
+      total = hn::MulAdd(block_sum(sums[v], carries[v]), scales_together(scales_of[v] + i), total);
     }
   };
   for (std::int64_t group = 0; group < blocks; group += kScales) {
@@ -66,23 +75,25 @@ HWY_INLINE void nf4_totals(float* HWY_RESTRICT totals, const FixedVector* x, con
       for_lanes(0, count, [&](auto dl, std::int64_t i) HWY_ATTR {
         store(dl, hn::Mul(load(dl, scales + group + i), load(dl, x[v].scales + group + i)), scales_of[v] + i);
       });
+      if (count % 2 != 0) scales_of[v][count] = 0.0f;
     }
     std::int64_t i = 0;
     for (; i + 2 <= count; i += 2) {
-      hwy::Prefetch(codes + (group + i) * (kNf4Block / 2) + kNf4Ahead);
-      add_block(group + i, i, even);
-      add_block(group + i + 1, i + 1, odd);
+      ask_for_codes(codes + (group + i) * (kNf4Block / 2));
+      for (int chain = 0; chain < kChains; ++chain) add_blocks(group + i + chain, i + chain, true, chain);
     }
-    if (i < count) add_block(group + i, i, even);
+    if (i < count) add_blocks(group + i, i, false, 0);
   }
-  for (int v = 0; v < kVectors; ++v) hn::Store(hn::Add(even[v], odd[v]), d, totals + v * hn::Lanes(d));
+  for (int v = 0; v < kVectors; ++v) {
+    store_totals(sums_of_blocks[v], totals + v * hn::Lanes(BlockTotals()));
+  }
 }
 
 // products[v] = row `row` of the weight times x[v].
 template <int kVectors>
 HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatrix& weight, std::int64_t row,
                         const float* scales) {
-  const FixedTotals d;
+  const BlockTotals d;
   alignas(64) float totals[kVectors * hn::MaxLanes(d)];
   nf4_totals<kVectors>(totals, x, weight, row, scales);
   for (int v = 0; v < kVectors; ++v) products[v] = lane_sum(d, totals + v * hn::Lanes(d)) * (1.0f / kLargestFixed);
@@ -92,7 +103,7 @@ HWY_INLINE void nf4_row(float* products, const FixedVector* x, const WeightMatri
 // lanes together.
 HWY_INLINE void nf4_rows(float* products, const FixedVector& x, const WeightMatrix& weight, std::int64_t row,
                          const float* scales) {
-  const FixedTotals d;
+  const BlockTotals d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   alignas(64) float totals[kTileRows * hn::MaxLanes(d)];
   for (std::int64_t r = 0; r < kTileRows; ++r) {
@@ -115,7 +126,7 @@ HWY_INLINE void int8_row(float* products, const FixedVector* x, const WeightMatr
   for (int v = 0; v < kVectors; ++v) totals[v] = hn::Zero(d);
   std::int64_t begin = 0;
   for (; begin + kNf4Block <= weight.columns; begin += kNf4Block) {
-    hwy::Prefetch(codes + begin + kAhead);
+    ask_for_codes(codes + begin);
     hn::Vec<FixedSums> sums[kVectors], carries[kVectors];
     for (int v = 0; v < kVectors; ++v) sums[v] = carries[v] = hn::Zero(d32);
     for (std::int64_t place = 0; place < kNf4Block; place += step) {
@@ -151,7 +162,7 @@ float dense_row(const FixedVector& x, const T* row) {
     const std::int64_t end = std::min(x.count, i + kChain);
     auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
     for (; i + 4 * width <= end; i += 4 * width) {
-      for (std::int64_t line = 0; line < 4 * width; line += kLine) hwy::Prefetch(row + i + line + kFar);
+      for (std::int64_t line = 0; line < 4 * width; line += kLine) __builtin_prefetch(row + i + line + kFar);
       s0 = hn::MulAdd(load(d, row + i), hn::LoadU(d, x.values + i), s0);
       s1 = hn::MulAdd(load(d, row + i + width), hn::LoadU(d, x.values + i + width), s1);
       s2 = hn::MulAdd(load(d, row + i + 2 * width), hn::LoadU(d, x.values + i + 2 * width), s2);
@@ -255,7 +266,17 @@ void multiply_tiles(const TensorView& y, std::span<const FixedVector> x, const W
 constexpr std::int64_t kPrepared = 2048;  // floats that are prepared at a time: 8 kB of L1
 
 #if HWY_TARGET != HWY_SCALAR
-// Outputs [begin, end) of an NF4 weight for one vector, kTileRows at a time; as many rows' scales fit into kPrepared.
+// The scales of blocks [begin, begin + count).
+void ask_for_scales(const WeightMatrix& weight, std::int64_t begin, std::int64_t count) {
+  constexpr std::int64_t kLine = 64;
+  const bool plain = weight.absmax != nullptr;
+  const std::int64_t size = plain ? static_cast<std::int64_t>(sizeof(float)) : 1;
+  const auto* const scales = plain ? reinterpret_cast<const std::uint8_t*>(weight.absmax) : weight.absmax_codes;
+  for (std::int64_t at = begin * size; at < (begin + count) * size; at += kLine) __builtin_prefetch(scales + at);
+}
+
+// Outputs [begin, end) of an NF4 weight for one vector, kTileRows at a time; as many rows' scales fit into kPrepared. Those
+// that come next are asked for a few at a time.
 void multiply_nf4_rows(const TensorView& y, const FixedVector& x, const WeightMatrix& weight, bool accumulate,
                        std::int64_t begin, std::int64_t end) {
   const std::int64_t blocks = weight.columns / kNf4Block, step = kPrepared / blocks / kTileRows * kTileRows;
@@ -265,6 +286,7 @@ void multiply_nf4_rows(const TensorView& y, const FixedVector& x, const WeightMa
     nf4_scales(scales, weight, first * blocks, (last - first) * blocks);
     std::int64_t row = first;
     for (; row + kTileRows <= last; row += kTileRows) {
+      ask_for_scales(weight, (row + step) * blocks, kTileRows * blocks);
       nf4_rows(products, x, weight, row, scales + (row - first) * blocks);
       store_products(y, row, products, kTileRows, accumulate);
     }
@@ -318,10 +340,10 @@ HWY_EXPORT(multiply_outputs);
 
 namespace {
 
-// Parts of some 64 kB: between two of them a thread waits for what it has asked for. Small weights have eight parts all the
+// Parts of some 16 kB, so that no thread is done long before another. Small weights have eight parts all the
 // same, of as many rows as are multiplied side by side.
 std::int64_t outputs_per_part(const WeightMatrix& weight) {
-  constexpr std::int64_t kBytes = 1 << 16, kParts = 8, kTogether = 16;
+  constexpr std::int64_t kBytes = 1 << 14, kParts = 8, kTogether = 16;
   const std::int64_t row_bytes = static_cast<std::int64_t>(weight.bytes()) / weight.rows;
   const std::int64_t outputs = std::min(kBytes / std::max<std::int64_t>(1, row_bytes), weight.rows / kParts);
   return std::max<std::int64_t>(1, outputs / kTogether) * kTogether;
@@ -331,7 +353,7 @@ void multiply_together(const TensorView& y, const TensorView& x, const WeightMat
   const std::int64_t rows = x.rows(), count = weight.columns, blocks = (count + kNf4Block - 1) / kNf4Block;
   const bool fixed = weight.format == WeightFormat::kNF4 || weight.format == WeightFormat::kInt8;
   std::vector<FixedVector> vectors(static_cast<std::size_t>(rows));
-  const std::int64_t floats = (count + blocks + blocks * kNf4Block / 2 + 15) / 16 * 16;
+  const std::int64_t floats = (count + blocks + (blocks + 1) / 2 * kNf4Block + 15) / 16 * 16;
   float* const memory = thread_scratch(static_cast<std::size_t>(rows * floats));
   parallel_ranges(rows, 1, [&](std::int64_t r, std::int64_t) {
     float* const memory_of_row = memory + r * floats;

@@ -44,9 +44,10 @@ HWY_INLINE void fill_tile(WeightTile& tile, const WeightMatrix& weight, std::int
     std::int16_t* const to = tile.values + r * kTileColumns;
     const std::int64_t first = (row + r) * (weight.columns / kNf4Block) + block;
     const auto* const codes = static_cast<const std::uint8_t*>(weight.data) + first * (kNf4Block / 2);
-    for (std::int64_t b = 0; b < blocks; ++b) {
-      for_nf4_values(codes + b * (kNf4Block / 2), [&](auto values, std::int64_t place)
-                                                      HWY_ATTR { hn::Store(values, d16, to + b * kNf4Block + place); });
+    for (std::int64_t b = 0; b < blocks; b += kBlocksTogether) {
+      for_nf4_values(codes + b * (kNf4Block / 2), b + kBlocksTogether <= blocks,
+                     [&](auto values, std::int64_t place)
+                         HWY_ATTR { hn::Store(values, d16, to + b * kNf4Block + place); });
     }
     nf4_scales(tile.scales + r * kTileBlocks, weight, first, blocks);
   }
@@ -63,11 +64,11 @@ HWY_INLINE void keep_in_register(V& v) {
 #endif
 }
 
-// Adds block b of the tile to the totals of kVectors vectors and kRows rows: x[i] are the vectors from that block's
+// Adds the blocks from b on of the tile, as many as stand together, to the totals of kVectors vectors and kRows rows: x[i] are the vectors from that block's
 // column on, scales[i * kRows + j] those of the pairs. The sums alone fill the registers, so the totals stay in L1.
 template <int kVectors, int kRows>
-HWY_INLINE void add_block(float* HWY_RESTRICT totals, const std::int16_t* const* x, const std::int16_t* values,
-                          std::int64_t b, const float* HWY_RESTRICT scales) {
+HWY_INLINE void add_blocks(float* HWY_RESTRICT totals, const std::int16_t* const* x, const std::int16_t* values,
+                           std::int64_t b, const float* HWY_RESTRICT scales) {
   const Fixed d16;
   const FixedSums d32;
   const FixedTotals d;
@@ -79,7 +80,7 @@ HWY_INLINE void add_block(float* HWY_RESTRICT totals, const std::int16_t* const*
     for (int j = 0; j < kRows; ++j) sums[i][j] = carries[i][j] = hn::Zero(d32);
   }
 #pragma GCC unroll 4
-  for (std::int64_t place = 0; place < kNf4Block; place += width) {
+  for (std::int64_t place = 0; place < kValuesTogether; place += width) {
     hn::Vec<Fixed> weights[kRows];
 #pragma GCC unroll 4
     for (int j = 0; j < kRows; ++j) {
@@ -102,7 +103,7 @@ HWY_INLINE void add_block(float* HWY_RESTRICT totals, const std::int16_t* const*
 #pragma GCC unroll 4
     for (int j = 0; j < kRows; ++j) {
       float* const total = totals + (i * kTileRows + j) * 2 * 8;
-      const auto scale = hn::Set(d, scales[(i * kRows + j) * kTileBlocks + b]);
+      const auto scale = scales_together(scales + (i * kRows + j) * kTileBlocks + b);
       hn::Store(hn::MulAdd(block_sum(sums[i][j], carries[i][j]), scale, hn::Load(d, total)), d, total);
     }
   }
@@ -121,12 +122,13 @@ void add_pairs(WeightTile& tile, const FixedVector* x, std::int64_t v, std::int6
       for_lanes(0, blocks, [&](auto d, std::int64_t b) HWY_ATTR {
         store(d, hn::Mul(load(d, of_row + b), load(d, of_vector + b)), to + b);
       });
+      if (blocks % 2 != 0) to[blocks] = 0.0f;
     }
   }
   const std::int16_t* factors[kVectors];
   for (int i = 0; i < kVectors; ++i) factors[i] = x[v + i].fixed + block * kNf4Block;
-  for (std::int64_t b = 0; b < blocks; ++b) {
-    add_block<kVectors, kRows>(tile.totals_of(v, r) + b % 2 * 8, factors, tile.values + r * kTileColumns, b, scales);
+  for (std::int64_t b = 0; b < blocks; b += kBlocksTogether) {
+    add_blocks<kVectors, kRows>(tile.totals_of(v, r) + b % 2 * 8, factors, tile.values + r * kTileColumns, b, scales);
   }
 }
 
@@ -158,7 +160,7 @@ inline void add_all_blocks(WeightTile& tile, std::span<const FixedVector> x, con
 
 // products[r] = row r of the tile times its vector v.
 HWY_INLINE void finish_products(float* products, WeightTile& tile, std::int64_t v) {
-  const FixedTotals d;
+  const BlockTotals d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   alignas(64) float totals[kTileRows * 8];
   for (std::int64_t r = 0; r < kTileRows; ++r) {
