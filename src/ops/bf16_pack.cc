@@ -33,6 +33,27 @@ struct Bf16Reader {
   }
 };
 
+// Codes times the scale of their row.
+struct Int8Reader {
+  const std::int8_t* at;
+  __m512 scale;
+
+  ATTUNE_AVX512_INLINE void start(const RightOperand& b, std::int64_t row, std::int64_t column) {
+    at = static_cast<const std::int8_t*>(b.weight.data) + row * b.weight.columns + column;
+    scale = _mm512_set1_ps(b.weight.row_scales[row]);
+  }
+  ATTUNE_AVX512_INLINE __m512 scaled(__m128i codes) const {
+    return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(codes)), scale);
+  }
+  ATTUNE_AVX512_INLINE __m512i next(std::int64_t count) {
+    const auto mask = static_cast<__mmask32>((std::uint64_t{1} << count) - 1);
+    const __m256i codes = _mm256_maskz_loadu_epi8(mask, at);
+    at += 32;
+    return (__m512i)_mm512_cvtne2ps_pbh(scaled(_mm256_extracti128_si256(codes, 1)),
+                                        scaled(_mm256_castsi256_si128(codes)));
+  }
+};
+
 // Any format, by way of f32.
 struct AnyReader {
   const RightOperand* b;
@@ -294,12 +315,15 @@ void pack_bf16_left(bf16* to, const GemmTerm& term, std::int64_t row, std::int64
 void pack_bf16_right(bf16* to, const RightOperand& b, std::int64_t column, std::int64_t begin, std::int64_t count) {
   const bool plain = b.weight.format == WeightFormat::kBF16 && b.factor == 1.0f;
   const bool whole = column + kBf16Tile <= b.columns();
+  const bool int8 = b.weight.format == WeightFormat::kInt8 && b.factor == 1.0f;
   if (b.transposed) {
     if (plain) return pack_stored_columns<Bf16Reader>(to, b, column, begin, count);
+    if (int8) return pack_stored_columns<Int8Reader>(to, b, column, begin, count);
     if (whole && has_whole_blocks(b, begin, count)) return pack_nf4_columns(to, b, column, begin, count);
     return pack_stored_columns<AnyReader>(to, b, column, begin, count);
   }
   if (plain) return pack_stored_summands<Bf16Reader>(to, b, column, begin, count);
+  if (int8) return pack_stored_summands<Int8Reader>(to, b, column, begin, count);
   if (whole && count % 32 == 0 && has_whole_blocks(b, 0, 0)) return pack_nf4_summands(to, b, column, begin, count);
   return pack_stored_summands<AnyReader>(to, b, column, begin, count);
 }
