@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -43,8 +42,9 @@ struct Bf16Product {
   bool accumulate;
   float scale;
 
-  // Whether enough packed columns fit into L2 with their whole sum.
+  // Whether enough packed columns fit into L2 with their whole sum; how much of them is packed at a time.
   bool in_one_group() const { return length * kLeastColumns <= kRightElements; }
+  std::int64_t group_elements() const { return in_one_group() ? kRightElements : kLongElements; }
   const GemmTerm& term(const SumPiece& piece) const { return terms[static_cast<std::size_t>(piece.term)]; }
 
   // The tile at (row, column) becomes what `sums` say.
@@ -115,24 +115,28 @@ void pack_rows(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64
   }
 }
 
-void pack_columns(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t column) {
+void pack_columns(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t column, std::int64_t tiles) {
   for (const SumPiece& piece : pieces_of(block)) {
-    pack_bf16_right(to + piece.offset * kBf16Tile, p.term(piece).b, column, piece.begin, piece.count);
+    pack_bf16_right(to + piece.offset * kBf16Tile, block.length * kBf16Tile, p.term(piece).b, column, tiles,
+                    piece.begin, piece.count);
   }
 }
 
-// ---- Many columns: all threads pack rows [row, row + rows) together; then each takes columns, packs them, and multiplies
-// them with all rows. Rows that find no room are packed anew for each thread's columns, 32 at a time.
+// ---- Many columns: all threads pack rows [row, row + rows) together, of as much of the sum as finds room; then each takes
+// columns, packs them, and multiplies them with all rows. Where rows find none, each thread packs them for its columns, 32
+// at a time.
 
 struct Pass {
   std::int64_t row, rows;
-  const bf16* left;  // panels of 32 rows, each the whole sum long; or null
+  std::size_t begin, end;  // blocks of the sum
+  std::int64_t length;     // of those
+  const bf16* left;        // panels of 32 rows, each so long; or null
 };
 
 // A thread's own.
 struct ColumnScratch {
   bf16 *left, *right;  // a block of 32 rows; a group's blocks of columns, each [columns / 32, steps]
-  float* partial;      // [rows / 32, columns / 32, 32, 32]: the sums of the groups so far; of one group, those of a row
+  float* partial;      // a unit's sums, where all of a pass is multiplied at once
 
   static constexpr std::int64_t kLeft = kMostBlock * kBf16Tile;
   static constexpr std::int64_t kFloats = (kLeft + kRightElements) / 2 + kLongRows * kLongColumns;
@@ -140,31 +144,37 @@ struct ColumnScratch {
       : left(reinterpret_cast<bf16*>(floats)), right(left + kLeft), partial(floats + (kLeft + kRightElements) / 2) {}
 };
 
-// Tiles [first, first + count) of columns with the blocks [begin, end) of the sum, whose packed rows begin at `offset`.
-void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count, std::size_t begin,
-                    std::size_t end, std::int64_t offset, const ColumnScratch& scratch,
-                    const Bf16Multiplier& multiplier) {
+// Columns that a thread takes at once, in tiles, and their sums so far: [rows / 32, count, 32, 32] where the pass is not
+// finished in one group of blocks, else those of a row.
+struct Unit {
+  std::int64_t first, count;
+  float* partial;
+};
+
+// The unit with the blocks [begin, end) of the sum, whose packed rows begin at `offset`.
+void multiply_group(const Bf16Product& p, const Pass& pass, const Unit& unit, std::size_t begin, std::size_t end,
+                    std::int64_t offset, const ColumnScratch& scratch, const Bf16Multiplier& multiplier) {
+  const std::int64_t first = unit.first, count = unit.count;
   bf16* right = scratch.right;
   for (std::size_t b = begin; b < end; ++b) {
-    for (std::int64_t n = 0; n < count; ++n, right += p.blocks[b].length * kBf16Tile) {
-      pack_columns(p, right, p.blocks[b], (first + n) * kBf16Tile);
-    }
+    pack_columns(p, right, p.blocks[b], first * kBf16Tile, count);
+    right += count * p.blocks[b].length * kBf16Tile;
   }
   const bool whole = begin == 0 && end == p.blocks.size();
   for (std::int64_t r = 0; r < tiles_of(pass.rows); ++r) {
     const std::int64_t row = pass.row + r * kBf16Tile;
     const bf16 *coming = nullptr, *coming_end = nullptr;  // the same blocks of the next 32 rows
     if (pass.left != nullptr && r + 1 < tiles_of(pass.rows)) {
-      coming = pass.left + (r + 1) * kBf16Tile * p.length + offset;
+      coming = pass.left + (r + 1) * kBf16Tile * pass.length + offset;
       coming_end = coming + (right - scratch.right) / count;
     }
     const std::int64_t step = pass.left == nullptr ? count : kHotTiles;  // rows are packed here once for all columns
     for (std::int64_t hot = 0; hot < count; hot += step) {
       const std::int64_t hot_end = std::min(count, hot + step);
-      float* const sums = scratch.partial + (whole ? 0 : (r * count + hot) * kTileSums);
+      float* const sums = unit.partial + (whole ? 0 : (r * count + hot) * kTileSums);
       const auto write = [&](std::int64_t n) { p.write(row, (first + n) * kBf16Tile, sums + (n - hot) * kTileSums); };
       const bf16 *right_block = scratch.right,
-                 *left = pass.left == nullptr ? nullptr : pass.left + r * kBf16Tile * p.length + offset;
+                 *left = pass.left == nullptr ? nullptr : pass.left + r * kBf16Tile * pass.length + offset;
       for (std::size_t b = begin; b < end; ++b) {
         const std::int64_t panel = p.blocks[b].length * kBf16Tile;
         if (pass.left == nullptr) {
@@ -186,18 +196,45 @@ void multiply_group(const Bf16Product& p, const Pass& pass, std::int64_t first, 
   }
 }
 
-void multiply_columns(const Bf16Product& p, const Pass& pass, std::int64_t first, std::int64_t count,
-                      const ColumnScratch& scratch) {
+void multiply_columns(const Bf16Product& p, const Pass& pass, const Unit& unit, const ColumnScratch& scratch) {
   const Bf16Multiplier multiplier;
-  const std::int64_t most = (p.in_one_group() ? kRightElements : kLongElements) / (count * kBf16Tile);
+  const std::int64_t most = p.group_elements() / (unit.count * kBf16Tile);
   std::int64_t offset = 0;
-  for (std::size_t begin = 0, end = 0; begin < p.blocks.size(); begin = end) {
+  for (std::size_t begin = pass.begin, end = begin; begin < pass.end; begin = end) {
     std::int64_t length = 0;
-    while (end < p.blocks.size() && length + p.blocks[end].length <= most) length += p.blocks[end++].length;
-    multiply_group(p, pass, first, count, begin, end, offset, scratch, multiplier);
+    while (end < pass.end && length + p.blocks[end].length <= most) length += p.blocks[end++].length;
+    multiply_group(p, pass, unit, begin, end, offset, scratch, multiplier);
     offset += length * kBf16Tile;
   }
 }
+
+// How many rows and how much of the sum are packed together, in elements of the space that threads share.
+struct ColumnCut {
+  std::int64_t rows;             // of a pass
+  std::int64_t left = 0;         // packed; 0: each thread packs its own
+  std::int64_t partial = 0;      // sums of all columns, as many as make the packed rows' sum a part of the whole
+  std::int64_t most_length = 0;  // of such a part
+
+  ColumnCut(const Bf16Product& p, std::int64_t room, bool one_unit_each, std::int64_t unit_columns) {
+    rows = even_rows(p.rows, p.in_one_group() ? p.rows : kLongRows, kBf16Tile);
+    if (one_unit_each)
+      return;  // a thread would use them once: cheaper to pack them into its cache than for all to read
+    const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
+    if (fit >= std::min(rows, kLongRows / 2)) {
+      rows = even_rows(p.rows, std::min(fit, rows), kBf16Tile);
+      left = rows * p.length;
+      most_length = p.length;
+      return;
+    }
+    const std::int64_t sums = rows * tiles_of(p.columns) * kBf16Tile * 2;
+    const std::int64_t group = p.group_elements() / unit_columns / kTermBlock * kTermBlock;
+    const std::int64_t groups = (room - sums) / rows / group;
+    if (groups < 1) return;
+    partial = sums;
+    most_length = groups * group;
+    left = rows * most_length;
+  }
+};
 
 void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
   const std::int64_t most_columns =
@@ -206,30 +243,38 @@ void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
   const std::int64_t threads = omp_get_max_threads(), columns = tiles_of(p.columns);
   const std::int64_t a_round = threads * (most_columns / kBf16Tile);
   const std::int64_t units = std::min(columns, (columns + a_round - 1) / a_round * threads);
-  const std::int64_t most_rows = p.in_one_group() ? std::numeric_limits<std::int64_t>::max() / 2 : kLongRows;
   const auto room = static_cast<std::int64_t>(workspace.bytes() / sizeof(bf16)) - kBf16Tile;
-  const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
-  // A thread that has one unit uses packed rows once: cheaper to pack them into its cache than for all to read.
-  const bool together = units > threads && fit >= std::min(tiles_of(p.rows) * kBf16Tile, kLongRows / 2);
-  const std::int64_t pass_rows = even_rows(p.rows, together ? std::min(fit, most_rows) : most_rows, kBf16Tile);
-  Shared left(workspace, together ? pass_rows * p.length : 0);
+  const ColumnCut cut(p, room, units <= threads, (columns + units - 1) / units * kBf16Tile);
+  Shared shared(workspace, cut.partial + cut.left);
 #pragma omp parallel
   {
-    const ColumnScratch scratch(left.enter(ColumnScratch::kFloats));
-    for (std::int64_t row = 0; row < p.rows; row += pass_rows) {
-      const Pass pass{row, std::min(pass_rows, p.rows - row), together ? left.data : nullptr};
+    const ColumnScratch scratch(shared.enter(ColumnScratch::kFloats));
+    auto* const partial = reinterpret_cast<float*>(shared.data);
+    bf16* const left = shared.data + cut.partial;
+    for (std::int64_t row = 0; row < p.rows; row += cut.rows) {
+      Pass pass{row, std::min(cut.rows, p.rows - row), 0, p.blocks.size(), p.length, cut.left > 0 ? left : nullptr};
+      for (std::size_t begin = 0; begin < p.blocks.size(); begin = pass.end) {
+        if (cut.left > 0) {
+          pass.begin = pass.end = begin;
+          pass.length = 0;
+          while (pass.end < p.blocks.size() && pass.length + p.blocks[pass.end].length <= cut.most_length) {
+            pass.length += p.blocks[pass.end++].length;
+          }
 #pragma omp for schedule(static)
-      for (std::int64_t r = 0; r < (together ? tiles_of(pass.rows) : 0); ++r) {
-        bf16* to = left.data + r * kBf16Tile * p.length;
-        for (const SumBlock& block : p.blocks) {
-          pack_rows(p, to, block, row + r * kBf16Tile);
-          to += block.length * kBf16Tile;
+          for (std::int64_t r = 0; r < tiles_of(pass.rows); ++r) {
+            bf16* to = left + r * kBf16Tile * pass.length;
+            for (std::size_t b = pass.begin; b < pass.end; ++b) {
+              pack_rows(p, to, p.blocks[b], row + r * kBf16Tile);
+              to += p.blocks[b].length * kBf16Tile;
+            }
+          }
         }
-      }
 #pragma omp for schedule(dynamic, 1)
-      for (std::int64_t unit = 0; unit < units; ++unit) {
-        const std::int64_t first = columns * unit / units, count = columns * (unit + 1) / units - first;
-        multiply_columns(p, pass, first, count, scratch);
+        for (std::int64_t u = 0; u < units; ++u) {
+          const std::int64_t first = columns * u / units, count = columns * (u + 1) / units - first;
+          float* const sums = cut.partial > 0 ? partial + tiles_of(cut.rows) * first * kTileSums : scratch.partial;
+          multiply_columns(p, pass, {first, count, sums}, scratch);
+        }
       }
     }
   }
@@ -261,7 +306,7 @@ void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
     for (std::int64_t i = 0; i < blocks * columns; ++i) {
       bf16* to = right.data + i / blocks * p.length * kBf16Tile;
       for (std::int64_t b = 0; b < i % blocks; ++b) to += p.blocks[static_cast<std::size_t>(b)].length * kBf16Tile;
-      pack_columns(p, to, p.blocks[static_cast<std::size_t>(i % blocks)], i / blocks * kBf16Tile);
+      pack_columns(p, to, p.blocks[static_cast<std::size_t>(i % blocks)], i / blocks * kBf16Tile, 1);
     }
 #pragma omp for schedule(dynamic, 1)
     for (std::int64_t row = 0; row < p.rows; row += kBf16Tile) {

@@ -122,5 +122,30 @@ TEST_F(Bf16Gemm, TermsAddUpWhateverTheWorkspaceAndTheThreads) {
   });
 }
 
+// Rows of a long sum are packed whole, or a part of the sum at a time beside the sums so far, or by each thread.
+TEST_F(Bf16Gemm, LongSumsHaveTheSameBitsHoweverMuchIsPackedTogether) {
+  constexpr std::int64_t kM = 257, kN = 300, kL = 71 * 64;
+  for_each_bf16_tiles([&] {
+    const TestWeight weight(kN, kL, WeightFormat::kNF4);
+    Stored x(DType::kBF16, {kM, kL}, random_normal(count_of(kM, kL), 1));
+    const GemmTerm term{x.view(), false, RightOperand::of(weight.matrix, true)};
+    Expected want(count_of(kM, kN));
+    want.add(x.values(), false, weight.dense, true, kM, kN, kL, 1.0);
+    std::string bits;
+    for (const std::int64_t room : {1, 900'000, 1'500'000}) {
+      for (const int threads : {1, 2}) {
+        omp_set_num_threads(threads);
+        Stored c(DType::kF32, {kM, kN});
+        Stored space(DType::kBF16, {room});
+        bf16_gemm(c.view(), {&term, 1}, false, space.view());
+        want.compare(c.values(), kL);
+        if (bits.empty()) bits = c.bits();
+        EXPECT_EQ(c.bits(), bits) << room << " elements, " << threads << " threads";
+      }
+    }
+    omp_set_num_threads(omp_get_num_procs());
+  });
+}
+
 }  // namespace
 }  // namespace attune

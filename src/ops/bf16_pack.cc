@@ -22,11 +22,15 @@ constexpr std::int64_t kHalf = kBf16Step / 2;
 
 struct Bf16Reader {
   const bf16* at;
+  std::int64_t ahead;  // to the row that is asked for meanwhile
 
   ATTUNE_AVX512_INLINE void start(const RightOperand& b, std::int64_t row, std::int64_t column) {
     at = static_cast<const bf16*>(b.weight.data) + row * b.stride + column;
+    constexpr std::int64_t kRowsAhead = 16;
+    ahead = kRowsAhead * b.stride;
   }
   ATTUNE_AVX512_INLINE __m512i next(std::int64_t count) {
+    __builtin_prefetch(at + ahead);
     const __m512i values = count == 32 ? _mm512_loadu_si512(at) : first_elements(at, count);
     at += 32;
     return values;
@@ -80,19 +84,23 @@ struct AnyReader {
   }
 };
 
-// Rows of whole NF4 blocks, from the beginning of a block on. A block's sixteen values, scaled and rounded, are one
+// Rows of whole NF4 blocks. A block's sixteen values, scaled and rounded, are one
 // permutation's table: a weight costs no arithmetic.
 struct Nf4Reader {
   const WeightMatrix* weight;
   const std::uint8_t* codes;
   std::int64_t block;
+  bool within_block;  // the second half of a block comes next, and its table is made
   __m512i table;
 
+  // At the beginning of a block or in the middle of one.
   ATTUNE_AVX512_INLINE void start(const RightOperand& b, std::int64_t row, std::int64_t column) {
     weight = &b.weight;
     const std::int64_t element = row * weight->columns + column;
     codes = static_cast<const std::uint8_t*>(weight->data) + element / 2;
     block = element / kNf4Block;
+    within_block = column % kNf4Block != 0;
+    if (within_block) next_block();
   }
   ATTUNE_AVX512_INLINE float scale() const {
     if (weight->absmax != nullptr) return weight->absmax[block];
@@ -106,6 +114,12 @@ struct Nf4Reader {
     // Twice, so that the fifth bit of an index may be anything.
     table = _mm512_broadcast_i64x4((__m256i)_mm512_cvtneps_pbh(values));
     ++block;
+  }
+  // The next 32, of which all are there.
+  ATTUNE_AVX512_INLINE __m512i next(std::int64_t /*count*/) {
+    if (!within_block) next_block();
+    within_block = !within_block;
+    return half_block();
   }
   // The whole 32 of half a block.
   ATTUNE_AVX512_INLINE __m512i half_block() {
@@ -167,44 +181,24 @@ ATTUNE_AVX512 void pack_nf4_columns(bf16* to, const RightOperand& b, std::int64_
 
 // ---- Summands that are stored rows: those of a pair are interleaved.
 
+// A row passes through all tiles, since neighbouring tiles' parts of it share what was read and made for them.
 template <typename Reader>
-ATTUNE_AVX512 void pack_stored_summands(bf16* to, const RightOperand& b, std::int64_t column, std::int64_t begin,
-                                        std::int64_t count) {
-  const std::int64_t columns = std::min(kBf16Tile, b.columns() - column);
+ATTUNE_AVX512 void pack_stored_summands(bf16* to, std::int64_t panel, const RightOperand& b, std::int64_t column,
+                                        std::int64_t tiles, std::int64_t begin, std::int64_t count) {
   for (std::int64_t l = 0; l < (count + 31) / 32 * 32; l += 2) {
-    __m512i pair[2];
-    for (std::int64_t i = 0; i < 2; ++i) {
-      pair[i] = _mm512_setzero_si512();
-      if (l + i >= count) continue;
-      Reader reader;
-      reader.start(b, begin + l + i, column);
-      pair[i] = reader.next(columns);
+    Reader readers[2];
+    const std::int64_t present = std::clamp<std::int64_t>(count - l, 0, 2);
+    for (std::int64_t i = 0; i < present; ++i) readers[i].start(b, begin + l + i, column);
+    bf16* line = to + l / 32 * kBf16Step + l % 32 * 16;
+    for (std::int64_t t = 0; t < tiles; ++t, line += panel) {
+      const std::int64_t columns = std::min(kBf16Tile, b.columns() - column - t * kBf16Tile);
+      const __m512i first = present > 0 ? readers[0].next(columns) : _mm512_setzero_si512();
+      const __m512i second = present > 1 ? readers[1].next(columns) : _mm512_setzero_si512();
+      __m512i low, high;
+      interleave(first, second, low, high);
+      _mm512_store_si512(line, low);
+      _mm512_store_si512(line + kHalf, high);
     }
-    bf16* const line = to + l / 32 * kBf16Step + l % 32 * 16;
-    __m512i low, high;
-    interleave(pair[0], pair[1], low, high);
-    _mm512_store_si512(line, low);
-    _mm512_store_si512(line + kHalf, high);
-  }
-}
-
-ATTUNE_AVX512 void pack_nf4_summands(bf16* to, const RightOperand& b, std::int64_t column, std::int64_t begin,
-                                     std::int64_t count) {
-  const std::int64_t offset = column % kNf4Block;
-  for (std::int64_t l = 0; l < count; l += 2) {
-    __m512i pair[2];
-    for (std::int64_t i = 0; i < 2; ++i) {
-      Nf4Reader reader;
-      reader.start(b, begin + l + i, column - offset);
-      reader.next_block();
-      reader.codes += offset / 2;
-      pair[i] = reader.half_block();
-    }
-    bf16* const line = to + l / 32 * kBf16Step + l % 32 * 16;
-    __m512i low, high;
-    interleave(pair[0], pair[1], low, high);
-    _mm512_store_si512(line, low);
-    _mm512_store_si512(line + kHalf, high);
   }
 }
 
@@ -312,20 +306,26 @@ void pack_bf16_left(bf16* to, const GemmTerm& term, std::int64_t row, std::int64
   }
 }
 
-void pack_bf16_right(bf16* to, const RightOperand& b, std::int64_t column, std::int64_t begin, std::int64_t count) {
+void pack_bf16_right(bf16* to, std::int64_t panel, const RightOperand& b, std::int64_t column, std::int64_t tiles,
+                     std::int64_t begin, std::int64_t count) {
   const bool plain = b.weight.format == WeightFormat::kBF16 && b.factor == 1.0f;
-  const bool whole = column + kBf16Tile <= b.columns();
   const bool int8 = b.weight.format == WeightFormat::kInt8 && b.factor == 1.0f;
-  if (b.transposed) {
-    if (plain) return pack_stored_columns<Bf16Reader>(to, b, column, begin, count);
-    if (int8) return pack_stored_columns<Int8Reader>(to, b, column, begin, count);
-    if (whole && has_whole_blocks(b, begin, count)) return pack_nf4_columns(to, b, column, begin, count);
-    return pack_stored_columns<AnyReader>(to, b, column, begin, count);
+  if (!b.transposed) {
+    const bool whole_blocks = has_whole_blocks(b, 0, 0) && column + tiles * kBf16Tile <= b.columns();
+    const auto pack = plain          ? pack_stored_summands<Bf16Reader>
+                      : int8         ? pack_stored_summands<Int8Reader>
+                      : whole_blocks ? pack_stored_summands<Nf4Reader>
+                                     : pack_stored_summands<AnyReader>;
+    return pack(to, panel, b, column, tiles, begin, count);
   }
-  if (plain) return pack_stored_summands<Bf16Reader>(to, b, column, begin, count);
-  if (int8) return pack_stored_summands<Int8Reader>(to, b, column, begin, count);
-  if (whole && count % 32 == 0 && has_whole_blocks(b, 0, 0)) return pack_nf4_summands(to, b, column, begin, count);
-  return pack_stored_summands<AnyReader>(to, b, column, begin, count);
+  for (std::int64_t t = 0; t < tiles; ++t, to += panel, column += kBf16Tile) {
+    const bool whole_blocks = has_whole_blocks(b, begin, count) && column + kBf16Tile <= b.columns();
+    const auto pack = plain          ? pack_stored_columns<Bf16Reader>
+                      : int8         ? pack_stored_columns<Int8Reader>
+                      : whole_blocks ? pack_nf4_columns
+                                     : pack_stored_columns<AnyReader>;
+    pack(to, b, column, begin, count);
+  }
 }
 
 #else
@@ -333,7 +333,7 @@ void pack_bf16_right(bf16* to, const RightOperand& b, std::int64_t column, std::
 void pack_bf16_left(bf16*, const GemmTerm&, std::int64_t, std::int64_t, std::int64_t) {
   throw InternalError("[bf16_pack] only for x86-64");
 }
-void pack_bf16_right(bf16*, const RightOperand&, std::int64_t, std::int64_t, std::int64_t) {
+void pack_bf16_right(bf16*, std::int64_t, const RightOperand&, std::int64_t, std::int64_t, std::int64_t, std::int64_t) {
   throw InternalError("[bf16_pack] only for x86-64");
 }
 

@@ -12,8 +12,10 @@ namespace attune {
 // ceil(count / 32) of them. Rows past the end and summands past `count` are zeros.
 void pack_bf16_left(bf16* to, const GemmTerm& term, std::int64_t row, std::int64_t begin, std::int64_t count);
 
-// The same of the right operand's columns [column, column + 32), times its factor, rounded to nearest even.
-void pack_bf16_right(bf16* to, const RightOperand& b, std::int64_t column, std::int64_t begin, std::int64_t count);
+// The same of `tiles` times 32 of the right operand's columns from `column` on, times its factor, rounded to nearest even;
+// a tile's begin `panel` elements after those of the one before.
+void pack_bf16_right(bf16* to, std::int64_t panel, const RightOperand& b, std::int64_t column, std::int64_t tiles,
+                     std::int64_t begin, std::int64_t count);
 
 // The tile of c, f32 or bf16, whose corner is (row, column) = (plus itself when accumulate) scale times sums [32, 32], as far
 // as c goes.
