@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <type_traits>
 
 #include "base/rng.h"
 #include "ops/matmul.h"
@@ -12,25 +11,6 @@
 namespace attune {
 namespace {
 
-// Elements between -1 and 1, the first rows over and over.
-template <typename T>
-void fill_uniform(TensorView view) {
-  constexpr std::int64_t kRows = 64;
-  const std::int64_t columns = view.columns(), pattern = std::min(kRows, view.rows()) * columns;
-  T* const to = view.as<T>();
-  Rng random;
-  for (std::int64_t i = 0; i < pattern; ++i) {
-    const float value = 2.0f * random.uniform_float() - 1.0f;
-    if constexpr (std::is_same_v<T, float>)
-      to[i] = value;
-    else
-      to[i] = to_bf16(value);
-  }
-  for (std::int64_t i = pattern; i < view.elements(); ++i) to[i] = to[i - pattern];
-}
-
-// Square operands as a model's are. Zeros would not do: bits that never change cost a processor less power, and AMX
-// multiplies them a quarter faster than any others.
 struct SquareProduct {
   SquareProduct(DType type, std::int64_t side) : work(2.0 * static_cast<double>(side * side * side)) {
     MemoryPlan plan;
@@ -38,9 +18,8 @@ struct SquareProduct {
     for (BufferId& id : ids) id = plan.add("", BufferKind::kScratch, type, {side, side});
     plan.place();
     arena = Arena(plan);
-    for (const TensorView operand : {arena.view(ids[0]), arena.view(ids[1])}) {
-      type == DType::kF32 ? fill_uniform<float>(operand) : fill_uniform<bf16>(operand);
-    }
+    fill_uniform(arena.view(ids[0]));
+    fill_uniform(arena.view(ids[1]));
     x = Matrix(arena.view(ids[0])), w = Matrix(arena.view(ids[1])), y = Matrix(arena.view(ids[2]));
   }
 
@@ -50,6 +29,20 @@ struct SquareProduct {
 };
 
 }  // namespace
+
+void fill_uniform(TensorView view) {
+  constexpr std::int64_t kRows = 64;
+  const std::int64_t pattern = std::min(kRows, view.rows()) * view.columns();
+  Rng random;
+  for (std::int64_t i = 0; i < view.elements(); ++i) {
+    const float value = i < pattern ? 2.0f * random.uniform_float() - 1.0f : 0.0f;
+    if (view.dtype == DType::kF32) {
+      view.as<float>()[i] = i < pattern ? value : view.as<float>()[i - pattern];
+    } else {
+      view.as<bf16>()[i] = i < pattern ? to_bf16(value) : view.as<bf16>()[i - pattern];
+    }
+  }
+}
 
 double measure_gemm_peak(DType type, double seconds) {
   double best = 0;

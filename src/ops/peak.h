@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
-#include "tensor/dtype.h"
+#include "tensor/tensor.h"
 
 namespace attune {
 
@@ -33,6 +33,10 @@ double mean_rate(double work, double seconds, F run) {
   }
   return done / (now - begun);
 }
+
+// Numbers between -1 and 1, the first rows over and over: operands as a model's are. Zeros would not do: bits that never
+// change cost a processor less power, and AMX multiplies them a quarter faster than any others. f32 or bf16.
+void fill_uniform(TensorView view);
 
 // FLOP/s of large square products of `type` (f32 or bf16), by oneDNN and by our own: the best of several within about
 // `seconds`.

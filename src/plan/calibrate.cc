@@ -7,6 +7,7 @@
 
 #include "model/shapes.h"
 #include "ops/attention.h"
+#include "ops/linear.h"
 #include "ops/peak.h"
 #include "plan/machine.h"
 #include "quant/weight.h"
@@ -16,6 +17,29 @@ namespace attune {
 namespace {
 
 constexpr double kSecondsEach = 0.2, kAssumedDisk = 1e9;
+
+// A frozen linear of llama-250m, forward and backward to its input, as stored: what expanding weights costs is measured apart.
+double measure_products(DType act) {
+  constexpr std::int64_t kTokens = 512, kInputs = 1024, kOutputs = 2816;
+  MemoryPlan plan;
+  const auto matrix = [&](std::int64_t rows, std::int64_t columns) {
+    return plan.add("", BufferKind::kScratch, act, {rows, columns});
+  };
+  const BufferId x = matrix(kTokens, kInputs), dx = matrix(kTokens, kInputs), y = matrix(kTokens, kOutputs);
+  const BufferId weight = matrix(kOutputs, kInputs);
+  const BufferId tile = plan.add("", BufferKind::kScratch, act, {kTileRows * kOutputs});
+  plan.place();
+  const Arena arena(plan);
+  for (const BufferId id : {x, weight}) fill_uniform(arena.view(id));
+  const WeightMatrix stored{.format = act == DType::kF32 ? WeightFormat::kF32 : WeightFormat::kBF16,
+                            .rows = kOutputs,
+                            .columns = kInputs,
+                            .data = arena.view(weight).data};
+  return mean_rate(4.0 * kTokens * kInputs * kOutputs, kSecondsEach, [&] {
+    linear_forward(arena.view(y), arena.view(x), stored, {}, arena.view(tile));
+    linear_backward_input(arena.view(dx), GradientMode::kOverwrite, arena.view(y), stored, arena.view(tile));
+  });
+}
 
 // Forward and backward of one sequence, in the FLOP that are necessary (4 and 8 a pair and column).
 double measure_attention(DType act) {
@@ -31,7 +55,7 @@ double measure_attention(DType act) {
   const std::array<std::int32_t, 2> starts = {0, kTokens};
   const AttentionParams params{0.125f, 0};
   const auto view = [&](BufferId id) { return arena.view(id); };
-  return best_rate(12.0 * kTokens * (kTokens + 1) / 2 * kHeads * kSize, kSecondsEach, [&] {
+  return mean_rate(12.0 * kTokens * (kTokens + 1) / 2 * kHeads * kSize, kSecondsEach, [&] {
     attention_forward(view(out), view(log_sum_exp), view(q), view(k), view(v), starts, params);
     attention_backward(view(dq), view(dk), view(dv), view(dout), view(q), view(k), view(v), view(out),
                        view(log_sum_exp), view(delta), starts, params);
@@ -51,7 +75,7 @@ double measure_decode(DType act, Quantization quantization) {
   const Arena arena(plan);
   const TensorView decoded = arena.view(tile);
   constexpr std::int64_t kRows = 8;
-  return best_rate(static_cast<double>(weight.rows * weight.columns), kSecondsEach, [&] {
+  return mean_rate(static_cast<double>(weight.rows * weight.columns), kSecondsEach, [&] {
 #pragma omp parallel for schedule(static)
     for (std::int64_t row = 0; row < weight.rows; row += kRows)
       decode_rows(decoded.slice_rows(row, kRows), weight, row);
@@ -64,10 +88,10 @@ MachineProfile measure_machine(DType act, Quantization quantization) {
   MachineProfile machine;
   machine.name = "this machine";
   machine.cores = omp_get_max_threads();
-  machine.speed.flops = measure_gemm_peak(act, kSecondsEach);
+  machine.speed.flops = measure_products(act);
   machine.speed.attention = measure_attention(act);
   machine.speed.decode = measure_decode(act, quantization);
-  machine.speed.bandwidth = measure_memory_bandwidth(kSecondsEach);
+  machine.speed.bandwidth = sustained_memory_bandwidth(kSecondsEach);
   machine.speed.disk = kAssumedDisk;
   return machine;
 }

@@ -13,7 +13,7 @@ namespace attune {
 namespace {
 
 constexpr const char* kBuiltin = R"(# name: what a machine does in a second, as attune counts it.
-#   gemm_gflops                 large products in the type of the activations (bf16 where the processor has it)
+#   gemm_gflops                 linear layers, in the type of the activations (bf16 where the processor has it)
 #   attention_gflops            attention, forward and backward
 #   memory_gb_per_second        reading memory with all cores
 #   decode_gweights_per_second  4-bit weights made into numbers

@@ -7,9 +7,9 @@
 namespace attune {
 namespace {
 
-// Weights and LoRA parameters of some linears of a block.
+// Weights and LoRA parameters of some linears of a block, and the columns of what those with adapters read and make.
 struct Linears {
-  double weights = 0, pairs = 0;
+  double weights = 0, pairs = 0, adapted = 0;
 };
 
 Linears linears_of(const RunNeeds& needs, std::int64_t block, std::initializer_list<Slot> slots) {
@@ -20,6 +20,7 @@ Linears linears_of(const RunNeeds& needs, std::int64_t block, std::initializer_l
     if (needs.ranks.empty()) continue;
     const std::int64_t rank = needs.ranks[static_cast<std::size_t>(block)][static_cast<std::size_t>(slot)];
     sum.pairs += static_cast<double>(rank * (shape[0] + shape[1]));
+    if (rank > 0) sum.adapted += static_cast<double>(shape[0] + shape[1]);
   }
   return sum;
 }
@@ -108,7 +109,9 @@ PassCost pass_cost(const RunNeeds& needs, const Recipe& recipe, const Schedule& 
     const Linears side = linears_of(needs, block, kAttentionLinears), mlp = linears_of(needs, block, kMlpLinears);
     // Forward, and backward to the inputs; adapters (and in full training weights) have gradients of their own.
     cost.products += ((full ? 3 : 2) + near) * coster.products({side.weights + mlp.weights, 0});
-    cost.products += 3 * coster.products({0, side.pairs + mlp.pairs});
+    // So thin that reading the activations, twice each, may take longer.
+    cost.products +=
+        std::max(3 * coster.products({0, side.pairs + mlp.pairs}), 2 * coster.memory(side.adapted + mlp.adapted));
     cost.attention += (3 + near) * coster.attention();
     cost.memory += coster.memory(22 * hidden + 9 * heads + 12 * inner);
     if (coster.decodes_blocks()) {
@@ -121,10 +124,14 @@ PassCost pass_cost(const RunNeeds& needs, const Recipe& recipe, const Schedule& 
   }
   const double head = hidden * static_cast<double>(c.vocab_size);
   cost.products += ((full ? 6 : 4) + 2 * near) * work.trained_tokens * head / speed.flops;
-  cost.memory += 12 * work.trained_tokens * static_cast<double>(c.vocab_size) / speed.bandwidth;
+  // Logits are written, softened and multiplied; a write also fetches what it replaces.
+  cost.memory += 20 * work.trained_tokens * static_cast<double>(c.vocab_size) / speed.bandwidth;
+  // Every chunk of the head reads all of its weights, forward and backward.
+  const double head_chunks = std::max(1.0, work.trained_tokens / work.passes / static_cast<double>(schedule.head_rows));
+  const double read_head = (2 + near) * work.passes * head * coster.act_bytes() / speed.bandwidth;
+  cost.memory += read_head;
+  cost.recompute += (head_chunks - 1) * read_head;
   if (coster.decodes_head()) {
-    const double head_chunks =
-        std::max(1.0, work.trained_tokens / work.passes / static_cast<double>(schedule.head_rows));
     cost.decode += (2 + near) * coster.decode(head);
     cost.recompute += 2 * (head_chunks - 1) * coster.decode(head);
   }

@@ -8,7 +8,7 @@ namespace attune {
 
 // What limits a pass, per second.
 struct MachineSpeed {
-  double flops = 0;      // FLOP of large products in the activations' type
+  double flops = 0;      // FLOP of linear layers in the activations' type
   double attention = 0;  // necessary FLOP of attention, forward and backward
   double bandwidth = 0;  // bytes of memory
   double decode = 0;     // quantized weights made into numbers
