@@ -51,7 +51,7 @@ void zip_pass(A& a, B& b, F f) {
   f(a.dattention, b.dattention), f(a.dq, b.dq), f(a.dk, b.dk), f(a.dv, b.dv);
   f(a.delta, b.delta), f(a.dattention_in, b.dattention_in), f(a.tile, b.tile);
   f(a.lora_input, b.lora_input), f(a.lora_dhidden, b.lora_dhidden);
-  f(a.head_rows, b.head_rows), f(a.head_logits, b.head_logits), f(a.head_dlogits, b.head_dlogits);
+  f(a.head_rows, b.head_rows), f(a.head_logits, b.head_logits);
   f(a.head_targets, b.head_targets), f(a.head_losses, b.head_losses);
   f(a.base_normed, b.base_normed), f(a.head_base_logits, b.head_base_logits);
   f(a.cosines, b.cosines), f(a.sines, b.sines);
@@ -241,9 +241,6 @@ ActivationPlan plan_activations(MemoryPlan& plan, const ModelConfig& config, con
   const std::int64_t rows = std::min(options.head_rows, tokens);
   pass.head_rows = planner.scratch("head_rows", options.act, {rows, config.hidden_size}, at(kHead));
   pass.head_logits = planner.scratch("head_logits", DType::kF32, {rows, config.vocab_size}, at(kHead));
-  if (options.backward && options.act != DType::kF32) {
-    pass.head_dlogits = planner.scratch("head_dlogits", options.act, {rows, config.vocab_size}, at(kHead));
-  }
   if (options.near_base) {
     pass.base_normed = planner.act("base_normed", config.hidden_size, at(kProjections, kHead));
     pass.head_base_logits = planner.scratch("head_base_logits", DType::kF32, {rows, config.vocab_size}, at(kHead));
@@ -293,9 +290,8 @@ BlockBuffers<TensorView> first_tokens(const BlockBuffers<TensorView>& block, std
   return part;
 }
 
-HeadLossScratch head_scratch(const Activations& a, bool backward) {
-  return {a.head_rows, a.head_logits,     backward ? a.head_dlogits : TensorView{}, a.head_targets, a.head_losses,
-          a.tile,      a.head_base_logits};
+HeadLossScratch head_scratch(const Activations& a) {
+  return {a.head_rows, a.head_logits, a.head_targets, a.head_losses, a.tile, a.head_base_logits};
 }
 
 }  // namespace attune

@@ -83,7 +83,7 @@ struct PassBuffers {
   Handle delta, dattention_in;    // [N, H], [N, C]
   Handle tile;                    // decoded weight rows, or packed operands
   Handle lora_input, lora_dhidden;
-  Handle head_rows, head_logits, head_dlogits, head_targets, head_losses;
+  Handle head_rows, head_logits, head_targets, head_losses;
   Handle base_normed, head_base_logits;  // [N, C] of the base's pass, its logits; invalid without near_base
   Handle cosines, sines;                 // [positions, D/2]
 };
@@ -104,6 +104,6 @@ Activations bind_activations(const ActivationPlan& plan, const Arena& arena, con
 BlockBuffers<TensorView> first_tokens(const BlockBuffers<TensorView>& block, std::int64_t tokens);
 TensorView first_tokens(TensorView buffer, std::int64_t tokens);
 
-HeadLossScratch head_scratch(const Activations& activations, bool backward);
+HeadLossScratch head_scratch(const Activations& activations);
 
 }  // namespace attune

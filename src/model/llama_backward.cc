@@ -155,7 +155,7 @@ HeadLoss loss_and_gradients(const Model& model, const PassInput& input, TensorVi
   forward(model, input, noise, activations);
   const HeadLoss loss = head_loss_backward(first_tokens(activations.dnormed, tokens), model.head.dweight,
                                            first_tokens(activations.normed, tokens), model.head.weight, targets,
-                                           head_scratch(activations, true), base);
+                                           head_scratch(activations), base);
   backward(model, input, noise, activations);
   return loss;
 }

@@ -229,7 +229,7 @@ HeadLoss loss_only(const Model& model, const PassInput& input, TensorView target
                    const Activations& activations) {
   forward(model, input, {}, activations);
   return head_loss_forward(token_losses, first_tokens(activations.normed, input.ids.rows()), model.head.weight, targets,
-                           head_scratch(activations, false));
+                           head_scratch(activations));
 }
 
 void project_logits(TensorView logits, const Model& model, std::int64_t first, const Activations& activations) {

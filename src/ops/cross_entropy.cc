@@ -20,17 +20,20 @@ namespace attune {
 namespace HWY_NAMESPACE {
 namespace {
 
+// The exponentials x become the gradient, from the beginning of their memory on: a narrower element is never written before
+// what stood there is read.
 template <typename T>
-HWY_INLINE void scale_into(T* out, float* x, std::int64_t count, float factor) {
-  for_lanes(0, count, [&](auto d, std::int64_t i) HWY_ATTR {
-    const auto p = hn::Mul(load(d, x + i), hn::Set(d, factor));
-    store(d, p, x + i);
-    store(d, p, out + i);
-  });
+HWY_INLINE void write_gradient(float* x, std::int64_t count, float factor, std::int32_t target) {
+  T* const out = reinterpret_cast<T*>(x);
+  const OneF32 one;
+  const float of_target = x[target] * factor - 1.0f;
+  for_lanes(0, count,
+            [&](auto d, std::int64_t i) HWY_ATTR { store(d, hn::Mul(load(d, x + i), hn::Set(d, factor)), out + i); });
+  store(one, hn::Set(one, of_target), out + target);
 }
 
-void cross_entropy_rows(float* losses, float* logits, const TensorView& dlogits, const std::int32_t* targets,
-                        std::int64_t columns, std::int64_t begin, std::int64_t end) {
+void cross_entropy_rows(float* losses, float* logits, const std::int32_t* targets, std::int64_t columns, bool gradient,
+                        DType type, std::int64_t begin, std::int64_t end) {
   for (std::int64_t row = begin; row < end; ++row) {
     float* x = logits + row * columns;
     const std::int32_t target = targets[row];
@@ -38,19 +41,13 @@ void cross_entropy_rows(float* losses, float* logits, const TensorView& dlogits,
     const float margin = x[target] - largest;
     const double sum = exponentials_of_row(x, columns, largest);
     losses[row] = static_cast<float>(std::log(sum) - margin);
+    if (!gradient) continue;
     const auto factor = static_cast<float>(1.0 / sum);
-    if (dlogits.empty()) {
-      scale_into(x, x, columns, factor);
-    } else if (dlogits.dtype == DType::kF32) {
-      float* out = dlogits.as<float>() + row * columns;
-      scale_into(out, x, columns, factor);
-      out[target] = x[target] - 1.0f;
+    if (type == DType::kF32) {
+      write_gradient<float>(x, columns, factor, target);
     } else {
-      bf16* out = dlogits.as<bf16>() + row * columns;
-      scale_into(out, x, columns, factor);
-      out[target] = to_bf16(x[target] - 1.0f);
+      write_gradient<bf16>(x, columns, factor, target);
     }
-    x[target] -= 1.0f;
   }
 }
 
@@ -64,7 +61,9 @@ namespace attune {
 
 HWY_EXPORT(cross_entropy_rows);
 
-void cross_entropy(TensorView losses, TensorView logits, TensorView dlogits, TensorView targets) {
+namespace {
+
+void run(TensorView losses, TensorView logits, TensorView targets, bool gradient, DType type) {
   const OpTimer timer(OpFamily::kHeadLoss);
   const char* where = "cross_entropy";
   require_f32(where, {losses, logits});
@@ -76,14 +75,23 @@ void cross_entropy(TensorView losses, TensorView logits, TensorView dlogits, Ten
     const std::int32_t target = targets.as<std::int32_t>()[row];
     require(target >= 0 && target < columns, where, "every target in [0, V)");
   }
-  if (!dlogits.empty()) {
-    require_activations(where, {dlogits});
-    require_equal_size(where, {dlogits, logits});
-  }
   parallel_ranges(rows, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
     HWY_DYNAMIC_DISPATCH(cross_entropy_rows)
-    (losses.as<float>(), logits.as<float>(), dlogits, targets.as<std::int32_t>(), columns, begin, end);
+    (losses.as<float>(), logits.as<float>(), targets.as<std::int32_t>(), columns, gradient, type, begin, end);
   });
+}
+
+}  // namespace
+
+void cross_entropy_forward(TensorView losses, TensorView logits, TensorView targets) {
+  run(losses, logits, targets, false, DType::kF32);
+}
+
+Matrix cross_entropy_backward(TensorView losses, TensorView logits, TensorView targets, DType type) {
+  require(type == DType::kF32 || type == DType::kBF16, "cross_entropy", "a gradient in f32 or bf16");
+  run(losses, logits, targets, true, type);
+  const std::int64_t stride = logits.columns() * static_cast<std::int64_t>(sizeof(float) / size_of(type));
+  return {logits.data, type, logits.rows(), logits.columns(), stride};
 }
 
 }  // namespace attune

@@ -1,13 +1,17 @@
-// Softmax and cross-entropy over rows of logits, forward and backward in one pass over memory.
+// Softmax and cross-entropy over rows of logits.
 #pragma once
 
+#include "ops/matmul.h"
 #include "tensor/tensor.h"
 
 namespace attune {
 
-// logits [n, V] f32, overwritten with the gradient softmax(logits) - onehot(target) of the summed loss; targets [n]
-// i32, each in [0, V); losses [n] f32 receives -log softmax(logits)[target]. dlogits, [n, V] act, receives the
-// gradient as well when it is not empty (the bf16 input of the products that follow).
-void cross_entropy(TensorView losses, TensorView logits, TensorView dlogits, TensorView targets);
+// losses [n] f32 = -log softmax(logits)[target] of each row; logits [n, V] f32, targets [n] i32, each in [0, V). What the
+// logits are afterwards is not said.
+void cross_entropy_forward(TensorView losses, TensorView logits, TensorView targets);
+
+// The same, and softmax(logits) - onehot(target), the gradient of the summed loss, rounded to `type` (f32 or bf16). It takes
+// the logits' memory, each row from where its logits began, so that there is never more than the one large matrix.
+Matrix cross_entropy_backward(TensorView losses, TensorView logits, TensorView targets, DType type);
 
 }  // namespace attune

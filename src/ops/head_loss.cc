@@ -22,18 +22,27 @@ struct Gradients {
   NearBase base;
 };
 
-// to [n, V] act = dlogits + more, both f32; may be the same memory as dlogits.
-void add_gradients(TensorView to, TensorView dlogits, TensorView more) {
-  const float* const a = dlogits.as<float>();
-  const float* const b = more.as<float>();
-  parallel_ranges(to.elements(), kElementGrain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) {
-      if (to.dtype == DType::kF32)
-        to.as<float>()[i] = a[i] + b[i];
-      else
-        to.as<bf16>()[i] = to_bf16(a[i] + b[i]);
+// dlogits + more, both [n, V] f32, rounded to `type` and in the memory of dlogits, as cross_entropy_backward leaves them.
+Matrix add_gradients(const Matrix& dlogits, TensorView more, DType type) {
+  const std::int64_t columns = dlogits.columns;
+  parallel_ranges(dlogits.rows, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t row = begin; row < end; ++row) {
+      float* const a = static_cast<float*>(dlogits.data) + row * columns;
+      const float* const b = more.as<float>() + row * columns;
+      for (std::int64_t i = 0; i < columns; ++i) {
+        const float sum = a[i] + b[i];
+        if (type == DType::kF32) {
+          a[i] = sum;
+        } else {
+          const bf16 rounded = to_bf16(sum);
+          std::memcpy(reinterpret_cast<std::byte*>(a) + static_cast<std::size_t>(i) * sizeof(bf16), &rounded,
+                      sizeof(bf16));
+        }
+      }
     }
   });
+  return {dlogits.data, type, dlogits.rows, columns,
+          columns * static_cast<std::int64_t>(sizeof(float) / size_of(type))};
 }
 
 HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, const WeightMatrix& weight,
@@ -72,17 +81,22 @@ HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, 
       linear_forward(more, rows, weight, {}, scratch.tile);
     }
     gather(x);
-    const bool separate = gradients != nullptr && !scratch.dlogits.empty();
-    const TensorView dlogits = separate ? scratch.dlogits.slice_rows(0, padded) : logits;
     linear_forward(logits, rows, weight, {}, scratch.tile);
     if (near) {
       more = more.slice_rows(0, count);
       divergence(scratch.losses.slice_rows(0, count), more, logits.slice_rows(0, count), gradients->base.weight);
       for (std::int64_t i = 0; i < count; ++i) result.divergence += scratch.losses.as<float>()[i];
     }
-    cross_entropy(scratch.losses.slice_rows(0, count), logits.slice_rows(0, count),
-                  separate ? dlogits.slice_rows(0, count) : TensorView{}, scratch.targets.slice_rows(0, count));
-    const float* const losses = scratch.losses.as<float>();
+    const TensorView losses_of_chunk = scratch.losses.slice_rows(0, count);
+    const TensorView targets_of_chunk = scratch.targets.slice_rows(0, count);
+    Matrix dlogits;
+    if (gradients == nullptr) {
+      cross_entropy_forward(losses_of_chunk, logits.slice_rows(0, count), targets_of_chunk);
+    } else {
+      dlogits = cross_entropy_backward(losses_of_chunk, logits.slice_rows(0, count), targets_of_chunk,
+                                       near ? DType::kF32 : x.dtype);
+    }
+    const float* const losses = losses_of_chunk.as<float>();
     for (std::int64_t i = 0; i < count; ++i) result.sum += losses[i];
     result.tokens += count;
     if (!token_losses.empty()) {
@@ -91,10 +105,11 @@ HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, 
       }
     }
     if (gradients == nullptr) continue;
-    if (near) add_gradients(dlogits.slice_rows(0, count), logits.slice_rows(0, count), more);
+    if (near) dlogits = add_gradients(dlogits, more, x.dtype);
     if (padded > count) {
-      const TensorView padding = dlogits.slice_rows(count, padded - count);
+      const TensorView padding = logits.slice_rows(count, padded - count);
       std::memset(padding.data, 0, padding.bytes());
+      dlogits.rows = padded;
     }
     linear_backward_weight(gradients->dweight, {}, dlogits, rows);
     linear_backward_input(rows, GradientMode::kOverwrite, dlogits, weight, scratch.tile);

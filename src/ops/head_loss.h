@@ -13,8 +13,7 @@ inline constexpr std::int32_t kNoTarget = -1;
 
 struct HeadLossScratch {
   TensorView rows;         // [chunk, C] act: gathered inputs, then their gradients
-  TensorView logits;       // [chunk, V] f32
-  TensorView dlogits;      // [chunk, V] act; empty when act is f32 (logits serves) or without backward
+  TensorView logits;       // [chunk, V] f32, and then their gradient, act
   TensorView targets;      // [chunk] i32
   TensorView losses;       // [chunk] f32
   TensorView tile;         // weight tile, see ops/linear.h

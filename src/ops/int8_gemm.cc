@@ -27,7 +27,8 @@ namespace attune {
 #define ATTUNE_OPS_INT8_PART
 // A part of c = (or +=) a b, where b is the weight, transposed in the forward product. `scales` are the weight rows'.
 struct Int8Part : ProductPart {
-  TensorView c, a;
+  TensorView c;
+  const Matrix& a;
   const WeightMatrix& weight;
   const float* scales;
   bool transposed, accumulate;
@@ -199,7 +200,7 @@ void multiply_packed(const Int8Stage& stage, const CodeBuffers& buffers, std::in
 // The part of thread `thread`, and then what others have left of theirs.
 void int8_part(const Int8Part& p, Int8Stages& stages, int thread) {
   const std::int64_t width = panel_columns(), right_columns = (kRightColumns + width - 1) / width * width;
-  const std::int64_t length = p.a.columns();
+  const std::int64_t length = p.a.columns;
   const std::int32_t levels = code_levels(p.weight.format).activations;
   const CodeBuffers buffers = code_buffers(right_columns, width);
   const auto multiply = [&](const Int8Stage& stage, std::int64_t unit, std::int64_t units) HWY_ATTR {
@@ -222,8 +223,8 @@ void int8_part(const Int8Part& p, Int8Stages& stages, int thread) {
     const std::int64_t rows = std::min(row_step, p.row_end - row);
     for (std::int64_t begin = 0; begin < length; begin += kInt8Block) {
       const std::int64_t count = std::min(kInt8Block, length - begin);
-      pack_left_codes(buffers.left, buffers.row_scales, levels, p.a.as<float>() + row * length, length,
-                      p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
+      pack_left_codes(buffers.left, buffers.row_scales, levels, static_cast<const float*>(p.a.data) + row * p.a.stride,
+                      p.a.stride, p.transposed ? nullptr : p.scales, rows, begin, count, buffers.floats);
       const Int8Stage stage{&p, row, rows, begin, count, buffers.left, buffers.row_scales};
       stages.work(thread, stage, p.units(), right_columns / ProductPart::kUnitColumns, multiply);
     }
@@ -277,12 +278,13 @@ void int8_row_scales(float* scales, const WeightMatrix& weight) {
 
 namespace {
 
-void run(const char* where, TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, bool accumulate,
+void run(const char* where, TensorView c, const Matrix& a, const WeightMatrix& weight, bool transposed, bool accumulate,
          TensorView workspace) {
-  require_f32(where, {c, a});
+  require_f32(where, {c});
+  require(a.dtype == DType::kF32, where, "operands in f32");
   const std::int64_t inputs = transposed ? weight.columns : weight.rows,
                      outputs = transposed ? weight.rows : weight.columns;
-  require(a.columns() == inputs && c.columns() == outputs && a.rows() == c.rows(), where, "shapes that fit the weight");
+  require(a.columns == inputs && c.columns() == outputs && a.rows == c.rows(), where, "shapes that fit the weight");
   require(workspace.bytes() >= static_cast<std::size_t>(weight.rows) * sizeof(float), where,
           "room for a scale per row");
   auto* const scales = static_cast<float*>(workspace.data);
@@ -296,11 +298,11 @@ void run(const char* where, TensorView c, TensorView a, const WeightMatrix& weig
 
 }  // namespace
 
-void int8_forward(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, TensorView workspace) {
+void int8_forward(TensorView y, const Matrix& x, const WeightMatrix& weight, bool accumulate, TensorView workspace) {
   run("int8_forward", y, x, weight, true, accumulate, workspace);
 }
 
-void int8_backward_input(TensorView dx, TensorView dy, const WeightMatrix& weight, bool accumulate,
+void int8_backward_input(TensorView dx, const Matrix& dy, const WeightMatrix& weight, bool accumulate,
                          TensorView workspace) {
   run("int8_backward_input", dx, dy, weight, false, accumulate, workspace);
 }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "ops/matmul.h"
 #include "quant/weight.h"
 #include "tensor/tensor.h"
 
@@ -22,11 +23,11 @@ constexpr CodeLevels code_levels(WeightFormat format) {
 }
 
 // y [N, outputs] = (or +=) x W^T, all activations f32. `workspace` is scratch as in gemm.
-void int8_forward(TensorView y, TensorView x, const WeightMatrix& weight, bool accumulate, TensorView workspace);
+void int8_forward(TensorView y, const Matrix& x, const WeightMatrix& weight, bool accumulate, TensorView workspace);
 
 // dx [N, inputs] = (or +=) dy W. The weights' scales belong to the summands here, so dy is multiplied by them before it is
 // rounded.
-void int8_backward_input(TensorView dx, TensorView dy, const WeightMatrix& weight, bool accumulate,
+void int8_backward_input(TensorView dx, const Matrix& dy, const WeightMatrix& weight, bool accumulate,
                          TensorView workspace);
 
 // The scale of each row: the largest magnitude over the largest code (for NF4 the largest block scale, for int8 the

@@ -50,7 +50,7 @@ bool packs_weight_itself(const WeightMatrix& weight, DType act) {
 
 // c = (or +=) a times the weight (`transposed` in the forward product) plus the low-rank product, both through one pass
 // over c.
-void multiply(TensorView c, TensorView a, const WeightMatrix& weight, bool transposed, bool accumulate,
+void multiply(TensorView c, const Matrix& a, const WeightMatrix& weight, bool transposed, bool accumulate,
               const LowRankTerm* low_rank, TensorView tile) {
   std::array<GemmTerm, 2> terms;
   std::size_t count = 0;
@@ -81,7 +81,9 @@ void add_bias(T* y, std::int64_t tokens, std::int64_t outputs, const float* bias
 }
 
 template <typename T>
-void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t outputs) {
+void add_column_sums(float* sums, const Matrix& matrix) {
+  const T* const dy = static_cast<const T*>(matrix.data);
+  const std::int64_t tokens = matrix.rows, outputs = matrix.columns;
   constexpr std::int64_t kColumns = 64;  // a task owns its columns, so the order of the sum is that of the tokens
 #pragma omp parallel for schedule(static)
   for (std::int64_t begin = 0; begin < outputs; begin += kColumns) {
@@ -89,9 +91,9 @@ void add_column_sums(float* sums, const T* dy, std::int64_t tokens, std::int64_t
     for (std::int64_t t = 0; t < tokens; ++t) {
       for (std::int64_t j = begin; j < end; ++j) {
         if constexpr (std::is_same_v<T, float>)
-          sums[j] += dy[t * outputs + j];
+          sums[j] += dy[t * matrix.stride + j];
         else
-          sums[j] += to_float(dy[t * outputs + j]);
+          sums[j] += to_float(dy[t * matrix.stride + j]);
       }
     }
   }
@@ -122,24 +124,24 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
   }
 }
 
-void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight, TensorView tile,
-                           const LowRankTerm* low_rank) {
+void linear_backward_input(TensorView dx, GradientMode mode, const Matrix& dy, const WeightMatrix& weight,
+                           TensorView tile, const LowRankTerm* low_rank) {
   const OpTimer timer(OpFamily::kLinears);
   const bool add = mode == GradientMode::kAccumulate;
   if (packs_weight_itself(weight, dy.dtype)) return multiply(dx, dy, weight, false, add, low_rank, tile);
   for_each_tile(weight, dy.dtype, tile, [&](std::int64_t begin, const Matrix& rows) {
-    matmul(dx, Matrix(dy).column_block(begin, rows.rows), rows, 1.0f, add || begin > 0);
+    matmul(dx, dy.column_block(begin, rows.rows), rows, 1.0f, add || begin > 0);
   });
 }
 
-void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x) {
+void linear_backward_weight(TensorView dweight, TensorView dbias, const Matrix& dy, TensorView x) {
   const OpTimer timer(OpFamily::kLinears);
   if (!dweight.empty()) matmul_at(dweight, dy, x, 1.0f, true);
   if (dbias.empty()) return;
   if (dy.dtype == DType::kF32) {
-    add_column_sums(dbias.as<float>(), dy.as<float>(), dy.rows(), dy.columns());
+    add_column_sums<float>(dbias.as<float>(), dy);
   } else {
-    add_column_sums(dbias.as<float>(), dy.as<bf16>(), dy.rows(), dy.columns());
+    add_column_sums<bf16>(dbias.as<float>(), dy);
   }
 }
 

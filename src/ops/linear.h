@@ -30,10 +30,10 @@ void linear_forward(TensorView y, TensorView x, const WeightMatrix& weight, Tens
                     GradientMode mode = GradientMode::kOverwrite, const LowRankTerm* low_rank = nullptr);
 
 // dx [N, inputs] act = (or +=) dy W; dy [N, outputs] act.
-void linear_backward_input(TensorView dx, GradientMode mode, TensorView dy, const WeightMatrix& weight, TensorView tile,
-                           const LowRankTerm* low_rank = nullptr);
+void linear_backward_input(TensorView dx, GradientMode mode, const Matrix& dy, const WeightMatrix& weight,
+                           TensorView tile, const LowRankTerm* low_rank = nullptr);
 
 // dweight [outputs, inputs] f32 += dy^T x; dbias [outputs] f32 += column sums of dy. Empty views are skipped.
-void linear_backward_weight(TensorView dweight, TensorView dbias, TensorView dy, TensorView x);
+void linear_backward_weight(TensorView dweight, TensorView dbias, const Matrix& dy, TensorView x);
 
 }  // namespace attune

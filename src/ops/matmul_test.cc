@@ -350,9 +350,11 @@ TEST(HeadLoss, ChunksGiveTheLossAndGradientsOfTheWhole) {
         got_dw(kVocab * kHidden);
     std::vector<float> token_losses(kTokens);
     std::vector<std::int32_t> chunk_targets(chunk);
-    const HeadLossScratch scratch{
-        {rows.data(), DType::kF32, {chunk, kHidden}}, {logits.data(), DType::kF32, {chunk, kVocab}}, {},
-        {chunk_targets.data(), DType::kI32, {chunk}}, {losses.data(), DType::kF32, {chunk}},         {}};
+    const HeadLossScratch scratch{{rows.data(), DType::kF32, {chunk, kHidden}},
+                                  {logits.data(), DType::kF32, {chunk, kVocab}},
+                                  {chunk_targets.data(), DType::kI32, {chunk}},
+                                  {losses.data(), DType::kF32, {chunk}},
+                                  {}};
     const TensorView all_targets{targets.data(), DType::kI32, {kTokens}};
     const HeadLoss forward =
         head_loss_forward({token_losses.data(), DType::kF32, {kTokens}}, x.view(), weight, all_targets, scratch);
