@@ -84,8 +84,8 @@ struct AnyReader {
   }
 };
 
-// Rows of whole NF4 blocks. A block's sixteen values, scaled and rounded, are one
-// permutation's table: a weight costs no arithmetic.
+// Rows of whole NF4 blocks. A block's sixteen values, scaled and rounded, are one permutation's table: a weight costs no
+// arithmetic.
 struct Nf4Reader {
   const WeightMatrix* weight;
   const std::uint8_t* codes;

@@ -153,10 +153,16 @@ Bf16Multiplier::Bf16Multiplier() : multiply_(nullptr) {
   if (tiles != Bf16Tiles::kNone) multiply_ = tiles == Bf16Tiles::kAmx ? multiply_amx : multiply_avx512;
 #endif
   if (multiply_ == nullptr) throw InternalError("[bf16_tile] this processor multiplies no bf16");
+#if defined(__x86_64__)
+  constexpr unsigned kResultsToZero = 0x8000, kInputsToZero = 0x0040;  // of MXCSR
+  rounding_and_subnormals_ = _mm_getcsr();
+  _mm_setcsr(rounding_and_subnormals_ | kResultsToZero | kInputsToZero);
+#endif
 }
 
 Bf16Multiplier::~Bf16Multiplier() {
 #if defined(__x86_64__)
+  _mm_setcsr(rounding_and_subnormals_);
   if (multiply_ == multiply_amx) release_amx();
 #endif
 }

@@ -68,5 +68,22 @@ TEST(Bf16Tile, EveryInstructionAgreesWithPlainSums) {
   });
 }
 
+TEST(Bf16Tile, SubnormalsAreZeroWhileAThreadMultipliesAndAsBeforeAfterwards) {
+  if (bf16_tiles() == Bf16Tiles::kNone) GTEST_SKIP() << "this processor multiplies no bf16";
+  for_each_bf16_tiles([] {
+    const volatile float small = 1e-30f, smallest = 1e-39f;
+    const volatile float before = small * 1e-9f;
+    ASSERT_GT(before, 0.0f);
+    {
+      const Bf16Multiplier multiplier;
+      const volatile float result = small * 1e-9f, input = smallest * 1e9f;
+      EXPECT_EQ(result, 0.0f);
+      EXPECT_EQ(input, 0.0f);
+    }
+    const volatile float after = small * 1e-9f;
+    EXPECT_EQ(after, before);
+  });
+}
+
 }  // namespace
 }  // namespace attune
