@@ -87,11 +87,15 @@ void cross_entropy_forward(TensorView losses, TensorView logits, TensorView targ
   run(losses, logits, targets, false, DType::kF32);
 }
 
+Matrix in_rows_of(TensorView rows, DType type) {
+  const std::int64_t stride = rows.columns() * static_cast<std::int64_t>(sizeof(float) / size_of(type));
+  return {rows.data, type, rows.rows(), rows.columns(), stride};
+}
+
 Matrix cross_entropy_backward(TensorView losses, TensorView logits, TensorView targets, DType type) {
   require(type == DType::kF32 || type == DType::kBF16, "cross_entropy", "a gradient in f32 or bf16");
   run(losses, logits, targets, true, type);
-  const std::int64_t stride = logits.columns() * static_cast<std::int64_t>(sizeof(float) / size_of(type));
-  return {logits.data, type, logits.rows(), logits.columns(), stride};
+  return in_rows_of(logits, type);
 }
 
 }  // namespace attune

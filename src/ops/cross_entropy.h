@@ -10,8 +10,11 @@ namespace attune {
 // logits are afterwards is not said.
 void cross_entropy_forward(TensorView losses, TensorView logits, TensorView targets);
 
-// The same, and softmax(logits) - onehot(target), the gradient of the summed loss, rounded to `type` (f32 or bf16). It takes
-// the logits' memory, each row from where its logits began, so that there is never more than the one large matrix.
+// The matrix of `type` whose rows begin where those of `rows`, f32, do: their memory used for numbers that are no longer.
+Matrix in_rows_of(TensorView rows, DType type);
+
+// The same as forward, and softmax(logits) - onehot(target), the gradient of the summed loss, rounded to `type` (f32 or
+// bf16). It takes the logits' memory, in_rows_of(logits, type), so that there is never more than the one large matrix.
 Matrix cross_entropy_backward(TensorView losses, TensorView logits, TensorView targets, DType type);
 
 }  // namespace attune

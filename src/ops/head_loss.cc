@@ -22,27 +22,26 @@ struct Gradients {
   NearBase base;
 };
 
-// dlogits + more, both [n, V] f32, rounded to `type` and in the memory of dlogits, as cross_entropy_backward leaves them.
-Matrix add_gradients(const Matrix& dlogits, TensorView more, DType type) {
-  const std::int64_t columns = dlogits.columns;
-  parallel_ranges(dlogits.rows, row_grain(columns), [&](std::int64_t begin, std::int64_t end) {
+// dlogits + more, both [n, V] f32, as in_rows_of(dlogits, type).
+Matrix add_gradients(TensorView dlogits, TensorView more, DType type) {
+  const Matrix sums = in_rows_of(dlogits, type);
+  parallel_ranges(sums.rows, row_grain(sums.columns), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t row = begin; row < end; ++row) {
-      float* const a = static_cast<float*>(dlogits.data) + row * columns;
-      const float* const b = more.as<float>() + row * columns;
-      for (std::int64_t i = 0; i < columns; ++i) {
+      const float* const a = dlogits.as<float>() + row * sums.columns;
+      const float* const b = more.as<float>() + row * sums.columns;
+      auto* const to = static_cast<std::byte*>(sums.row_block(row, 1).data);
+      for (std::int64_t i = 0; i < sums.columns; ++i) {  // copied: a and `to` are one memory
         const float sum = a[i] + b[i];
         if (type == DType::kF32) {
-          a[i] = sum;
+          std::memcpy(to + static_cast<std::size_t>(i) * sizeof(float), &sum, sizeof(float));
         } else {
           const bf16 rounded = to_bf16(sum);
-          std::memcpy(reinterpret_cast<std::byte*>(a) + static_cast<std::size_t>(i) * sizeof(bf16), &rounded,
-                      sizeof(bf16));
+          std::memcpy(to + static_cast<std::size_t>(i) * sizeof(bf16), &rounded, sizeof(bf16));
         }
       }
     }
   });
-  return {dlogits.data, type, dlogits.rows, columns,
-          columns * static_cast<std::int64_t>(sizeof(float) / size_of(type))};
+  return sums;
 }
 
 HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, const WeightMatrix& weight,
@@ -105,7 +104,7 @@ HeadLoss run(const Gradients* gradients, TensorView token_losses, TensorView x, 
       }
     }
     if (gradients == nullptr) continue;
-    if (near) dlogits = add_gradients(dlogits, more, x.dtype);
+    if (near) dlogits = add_gradients(logits.slice_rows(0, count), more, x.dtype);
     if (padded > count) {
       const TensorView padding = logits.slice_rows(count, padded - count);
       std::memset(padding.data, 0, padding.bytes());

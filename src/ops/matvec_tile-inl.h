@@ -64,8 +64,9 @@ HWY_INLINE void keep_in_register(V& v) {
 #endif
 }
 
-// Adds the blocks from b on of the tile, as many as stand together, to the totals of kVectors vectors and kRows rows: x[i] are the vectors from that block's
-// column on, scales[i * kRows + j] those of the pairs. The sums alone fill the registers, so the totals stay in L1.
+// Adds the blocks from b on of the tile, as many as stand together, to the totals of kVectors vectors and kRows rows: x[i]
+// are the vectors from that block's column on, scales[i * kRows + j] those of the pairs. The sums alone fill the registers,
+// so the totals stay in L1.
 template <int kVectors, int kRows>
 HWY_INLINE void add_blocks(float* HWY_RESTRICT totals, const std::int16_t* const* x, const std::int16_t* values,
                            std::int64_t b, const float* HWY_RESTRICT scales) {
