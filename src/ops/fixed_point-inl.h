@@ -67,6 +67,7 @@ constexpr FixedWords kFixedNf4Words = fixed_words();
 #if HWY_TARGET != HWY_SCALAR
 // Vectors of 512 bits take two blocks of NF4 side by side: an even one in their lower half, the odd one after it in the
 // upper. Shorter ones take a block, or half of one.
+#undef ATTUNE_NF4_PAIRS
 #if HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3
 #define ATTUNE_NF4_PAIRS 1
 constexpr std::int64_t kBlocksTogether = 2;
