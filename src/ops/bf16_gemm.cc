@@ -109,6 +109,19 @@ void cut_sum(Bf16Product& p) {
   }
 }
 
+// The blocks [begin, end) of a sum, and how long they are together.
+struct BlockRun {
+  std::size_t begin, end;
+  std::int64_t length;
+};
+
+// As many of the blocks [begin, end) as are together at most `most` long.
+BlockRun blocks_within(const Bf16Product& p, std::size_t begin, std::size_t end, std::int64_t most) {
+  BlockRun run{begin, begin, 0};
+  while (run.end < end && run.length + p.blocks[run.end].length <= most) run.length += p.blocks[run.end++].length;
+  return run;
+}
+
 void pack_rows(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t row) {
   for (const SumPiece& piece : pieces_of(block)) {
     pack_bf16_left(to + piece.offset * kBf16Tile, p.term(piece), row, piece.begin, piece.count);
@@ -128,9 +141,8 @@ void pack_columns(const Bf16Product& p, bf16* to, const SumBlock& block, std::in
 
 struct Pass {
   std::int64_t row, rows;
-  std::size_t begin, end;  // blocks of the sum
-  std::int64_t length;     // of those
-  const bf16* left;        // panels of 32 rows, each so long; or null
+  BlockRun blocks;
+  const bf16* left;  // panels of 32 rows, each as long as the blocks; or null
 };
 
 // A thread's own.
@@ -151,22 +163,22 @@ struct Unit {
   float* partial;
 };
 
-// The unit with the blocks [begin, end) of the sum, whose packed rows begin at `offset`.
-void multiply_group(const Bf16Product& p, const Pass& pass, const Unit& unit, std::size_t begin, std::size_t end,
+// The unit with a group of the pass's blocks, whose packed rows begin at `offset`.
+void multiply_group(const Bf16Product& p, const Pass& pass, const Unit& unit, const BlockRun& group,
                     std::int64_t offset, const ColumnScratch& scratch, const Bf16Multiplier& multiplier) {
   const std::int64_t first = unit.first, count = unit.count;
   bf16* right = scratch.right;
-  for (std::size_t b = begin; b < end; ++b) {
+  for (std::size_t b = group.begin; b < group.end; ++b) {
     pack_columns(p, right, p.blocks[b], first * kBf16Tile, count);
     right += count * p.blocks[b].length * kBf16Tile;
   }
-  const bool whole = begin == 0 && end == p.blocks.size();
+  const bool whole = group.begin == 0 && group.end == p.blocks.size();
   for (std::int64_t r = 0; r < tiles_of(pass.rows); ++r) {
     const std::int64_t row = pass.row + r * kBf16Tile;
     const bf16 *coming = nullptr, *coming_end = nullptr;  // the same blocks of the next 32 rows
     if (pass.left != nullptr && r + 1 < tiles_of(pass.rows)) {
-      coming = pass.left + (r + 1) * kBf16Tile * pass.length + offset;
-      coming_end = coming + (right - scratch.right) / count;
+      coming = pass.left + (r + 1) * kBf16Tile * pass.blocks.length + offset;
+      coming_end = coming + group.length * kBf16Tile;
     }
     const std::int64_t step = pass.left == nullptr ? count : kHotTiles;  // rows are packed here once for all columns
     for (std::int64_t hot = 0; hot < count; hot += step) {
@@ -174,8 +186,8 @@ void multiply_group(const Bf16Product& p, const Pass& pass, const Unit& unit, st
       float* const sums = unit.partial + (whole ? 0 : (r * count + hot) * kTileSums);
       const auto write = [&](std::int64_t n) { p.write(row, (first + n) * kBf16Tile, sums + (n - hot) * kTileSums); };
       const bf16 *right_block = scratch.right,
-                 *left = pass.left == nullptr ? nullptr : pass.left + r * kBf16Tile * pass.length + offset;
-      for (std::size_t b = begin; b < end; ++b) {
+                 *left = pass.left == nullptr ? nullptr : pass.left + r * kBf16Tile * pass.blocks.length + offset;
+      for (std::size_t b = group.begin; b < group.end; ++b) {
         const std::int64_t panel = p.blocks[b].length * kBf16Tile;
         if (pass.left == nullptr) {
           pack_rows(p, scratch.left, p.blocks[b], row);
@@ -200,30 +212,42 @@ void multiply_columns(const Bf16Product& p, const Pass& pass, const Unit& unit, 
   const Bf16Multiplier multiplier;
   const std::int64_t most = p.group_elements() / (unit.count * kBf16Tile);
   std::int64_t offset = 0;
-  for (std::size_t begin = pass.begin, end = begin; begin < pass.end; begin = end) {
-    std::int64_t length = 0;
-    while (end < pass.end && length + p.blocks[end].length <= most) length += p.blocks[end++].length;
-    multiply_group(p, pass, unit, begin, end, offset, scratch, multiplier);
-    offset += length * kBf16Tile;
+  for (std::size_t begin = pass.blocks.begin; begin < pass.blocks.end;) {
+    const BlockRun group = blocks_within(p, begin, pass.blocks.end, most);
+    multiply_group(p, pass, unit, group, offset, scratch, multiplier);
+    offset += group.length * kBf16Tile;
+    begin = group.end;
+  }
+}
+
+// The rows of a pass, by all threads of the parallel region together.
+void pack_pass(const Bf16Product& p, const Pass& pass, bf16* left) {
+#pragma omp for schedule(static)
+  for (std::int64_t r = 0; r < tiles_of(pass.rows); ++r) {
+    bf16* to = left + r * kBf16Tile * pass.blocks.length;
+    for (std::size_t b = pass.blocks.begin; b < pass.blocks.end; ++b) {
+      pack_rows(p, to, p.blocks[b], pass.row + r * kBf16Tile);
+      to += p.blocks[b].length * kBf16Tile;
+    }
   }
 }
 
 // How many rows and how much of the sum are packed together, in elements of the space that threads share.
 struct ColumnCut {
-  std::int64_t rows;             // of a pass
-  std::int64_t left = 0;         // packed; 0: each thread packs its own
-  std::int64_t partial = 0;      // sums of all columns, as many as make the packed rows' sum a part of the whole
-  std::int64_t most_length = 0;  // of such a part
+  std::int64_t rows;         // of a pass
+  std::int64_t left = 0;     // packed; 0: each thread packs its own
+  std::int64_t partial = 0;  // sums of all columns, as many as make the packed rows' sum a part of the whole
+  std::int64_t most_length;  // of such a part
 
   ColumnCut(const Bf16Product& p, std::int64_t room, bool one_unit_each, std::int64_t unit_columns) {
     rows = even_rows(p.rows, p.in_one_group() ? p.rows : kLongRows, kBf16Tile);
+    most_length = p.length;
     if (one_unit_each)
       return;  // a thread would use them once: cheaper to pack them into its cache than for all to read
     const std::int64_t fit = std::max(room, kSharedElements) / p.length / kBf16Tile * kBf16Tile;
     if (fit >= std::min(rows, kLongRows / 2)) {
       rows = even_rows(p.rows, std::min(fit, rows), kBf16Tile);
       left = rows * p.length;
-      most_length = p.length;
       return;
     }
     const std::int64_t sums = rows * tiles_of(p.columns) * kBf16Tile * 2;
@@ -252,29 +276,17 @@ void multiply_by_columns(const Bf16Product& p, TensorView workspace) {
     auto* const partial = reinterpret_cast<float*>(shared.data);
     bf16* const left = shared.data + cut.partial;
     for (std::int64_t row = 0; row < p.rows; row += cut.rows) {
-      Pass pass{row, std::min(cut.rows, p.rows - row), 0, p.blocks.size(), p.length, cut.left > 0 ? left : nullptr};
-      for (std::size_t begin = 0; begin < p.blocks.size(); begin = pass.end) {
-        if (cut.left > 0) {
-          pass.begin = pass.end = begin;
-          pass.length = 0;
-          while (pass.end < p.blocks.size() && pass.length + p.blocks[pass.end].length <= cut.most_length) {
-            pass.length += p.blocks[pass.end++].length;
-          }
-#pragma omp for schedule(static)
-          for (std::int64_t r = 0; r < tiles_of(pass.rows); ++r) {
-            bf16* to = left + r * kBf16Tile * pass.length;
-            for (std::size_t b = pass.begin; b < pass.end; ++b) {
-              pack_rows(p, to, p.blocks[b], row + r * kBf16Tile);
-              to += p.blocks[b].length * kBf16Tile;
-            }
-          }
-        }
+      for (std::size_t begin = 0; begin < p.blocks.size();) {
+        const Pass pass{row, std::min(cut.rows, p.rows - row),
+                        blocks_within(p, begin, p.blocks.size(), cut.most_length), cut.left > 0 ? left : nullptr};
+        if (pass.left != nullptr) pack_pass(p, pass, left);
 #pragma omp for schedule(dynamic, 1)
         for (std::int64_t u = 0; u < units; ++u) {
           const std::int64_t first = columns * u / units, count = columns * (u + 1) / units - first;
           float* const sums = cut.partial > 0 ? partial + tiles_of(cut.rows) * first * kTileSums : scratch.partial;
           multiply_columns(p, pass, {first, count, sums}, scratch);
         }
+        begin = pass.blocks.end;
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 #include "base/rng.h"
 #include "ops/matmul.h"
@@ -32,15 +33,18 @@ struct SquareProduct {
 
 void fill_uniform(TensorView view) {
   constexpr std::int64_t kRows = 64;
-  const std::int64_t pattern = std::min(kRows, view.rows()) * view.columns();
+  const std::int64_t different = std::min(kRows, view.rows());
   Rng random;
-  for (std::int64_t i = 0; i < view.elements(); ++i) {
-    const float value = i < pattern ? 2.0f * random.uniform_float() - 1.0f : 0.0f;
-    if (view.dtype == DType::kF32) {
-      view.as<float>()[i] = i < pattern ? value : view.as<float>()[i - pattern];
-    } else {
-      view.as<bf16>()[i] = i < pattern ? to_bf16(value) : view.as<bf16>()[i - pattern];
-    }
+  for (std::int64_t i = 0; i < different * view.columns(); ++i) {
+    const float value = 2.0f * random.uniform_float() - 1.0f;
+    if (view.dtype == DType::kF32)
+      view.as<float>()[i] = value;
+    else
+      view.as<bf16>()[i] = to_bf16(value);
+  }
+  for (std::int64_t row = different; row < view.rows(); ++row) {
+    const TensorView to = view.slice_rows(row, 1);
+    std::memcpy(to.data, view.slice_rows(row - different, 1).data, to.bytes());
   }
 }
 
