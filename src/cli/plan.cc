@@ -249,7 +249,7 @@ void run_plan(const PlanArguments& options) {
   measure_gemm_peak(act, 0);  // as training does: what products need is part of the program
   const std::size_t program = resident_bytes();
   const MachineProfile machine =
-      options.machine.empty() ? measure_machine(act, held) : find_machine(options.machine, options.machines);
+      options.machine.empty() ? measure_machine(recipe.compute, held) : find_machine(options.machine, options.machines);
   Plan plan = make_plan(model, recipe, data ? &*data : nullptr, program);
   if (options.conversations > 0) {
     plan.data = imagined_data(model.config, recipe.train, options.conversations, options.mean_tokens);

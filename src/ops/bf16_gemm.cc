@@ -13,13 +13,16 @@
 #include "ops/bf16_pack.h"
 #include "ops/bf16_tile.h"
 #include "ops/gemm_blocks.h"
+#include "ops/int8_gemm.h"
 #include "ops/scratch.h"
+#include "ops/tile_codes.h"
 #include "quant/nf4.h"
 
 namespace attune {
 namespace {
 
 constexpr std::int64_t kTermBlock = 448;               // of a block of a term
+constexpr std::int64_t kCodeBlock = 2 * kTermBlock;    // of one in 8 bits: as many bytes, its scales beside them
 constexpr std::int64_t kMostBlock = 480;               // with another term: 32 rows take two thirds of L1
 constexpr std::int64_t kRightElements = 1 << 19;       // of packed columns: half of L2
 constexpr std::int64_t kMostColumns = 512;             // of a unit
@@ -30,6 +33,7 @@ constexpr std::int64_t kLongRows = 512;                // of a pass of those
 constexpr std::int64_t kHotTiles = 4;                  // sums of them stay in L1
 constexpr std::int64_t kSharedElements = 1 << 20;      // of packed operands where no workspace is given
 constexpr std::int64_t kRowColumns = 2 * kFewColumns;  // up to here threads share out the rows, not the columns
+constexpr std::int64_t kBf16Bytes = sizeof(bf16);
 constexpr std::int64_t kTileSums = kBf16Tile * kBf16Tile;
 
 struct Bf16Product {
@@ -38,14 +42,18 @@ struct Bf16Product {
   std::span<const GemmTerm> terms;
   std::vector<SumBlock>& blocks;
   std::int64_t rows, columns;
-  std::int64_t length;  // of the padded sum
   bool accumulate;
   float scale;
+  std::int64_t length = 0, longest = 0;  // of the padded sum, in bf16, and of its blocks
+  std::int64_t code_term = -1;           // which is multiplied in 8 bits
+  const float* row_scales = nullptr;     // of its weight
 
   // Whether enough packed columns fit into L2 with their whole sum; how much of them is packed at a time.
   bool in_one_group() const { return length * kLeastColumns <= kRightElements; }
   std::int64_t group_elements() const { return in_one_group() ? kRightElements : kLongElements; }
   const GemmTerm& term(const SumPiece& piece) const { return terms[static_cast<std::size_t>(piece.term)]; }
+  // Such a block has one piece.
+  bool in_codes(const SumBlock& block) const { return block.pieces[0].term == code_term; }
 
   // The tile at (row, column) becomes what `sums` say.
   void write(std::int64_t row, std::int64_t column, const float* sums) const {
@@ -92,12 +100,14 @@ class Shared {
 // Blocks of equal lengths; a short term joins the one before it.
 void cut_sum(Bf16Product& p) {
   for (std::size_t t = 0; t < p.terms.size(); ++t) {
+    const bool codes = static_cast<std::int64_t>(t) == p.code_term;
     const std::int64_t length = p.terms[t].b.length();
     // Cuts between NF4 blocks, since whole ones expand fastest.
-    const std::int64_t step = even_rows(length, kTermBlock, kNf4Block);
+    const std::int64_t step = codes ? code_block(length) : even_rows(length, kTermBlock, kNf4Block);
     for (std::int64_t begin = 0; begin < length; begin += step) {
-      const std::int64_t count = std::min(step, length - begin), padded = tiles_of(count) * kBf16Tile;
-      if (p.blocks.empty() || p.blocks.back().length + padded > kMostBlock ||
+      const std::int64_t count = std::min(step, length - begin);
+      const std::int64_t padded = codes ? packed_codes(count) / (kBf16Tile * kBf16Bytes) : tiles_of(count) * kBf16Tile;
+      if (p.blocks.empty() || codes || p.in_codes(p.blocks.back()) || p.blocks.back().length + padded > kMostBlock ||
           p.blocks.back().used == std::ssize(p.blocks.back().pieces)) {
         p.blocks.emplace_back();
       }
@@ -105,6 +115,7 @@ void cut_sum(Bf16Product& p) {
       block.pieces[static_cast<std::size_t>(block.used++)] = {static_cast<std::int64_t>(t), begin, count, block.length};
       block.length += padded;
       p.length += padded;
+      p.longest = std::max(p.longest, block.length);
     }
   }
 }
@@ -122,16 +133,31 @@ BlockRun blocks_within(const Bf16Product& p, std::size_t begin, std::size_t end,
   return run;
 }
 
+// Codes lie where bf16 would.
+std::int8_t* as_codes(bf16* packed) { return reinterpret_cast<std::int8_t*>(packed); }
+const std::int8_t* as_codes(const bf16* packed) { return reinterpret_cast<const std::int8_t*>(packed); }
+
 void pack_rows(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t row) {
+  if (p.in_codes(block)) {
+    const SumPiece& piece = block.pieces[0];
+    const GemmTerm& term = p.term(piece);
+    return pack_code_rows(as_codes(to), term.a, term.b.transposed ? nullptr : p.row_scales, row, piece.begin,
+                          piece.count);
+  }
   for (const SumPiece& piece : pieces_of(block)) {
     pack_bf16_left(to + piece.offset * kBf16Tile, p.term(piece), row, piece.begin, piece.count);
   }
 }
 
 void pack_columns(const Bf16Product& p, bf16* to, const SumBlock& block, std::int64_t column, std::int64_t tiles) {
+  const std::int64_t panel = block.length * kBf16Tile;
+  if (p.in_codes(block)) {
+    const SumPiece& piece = block.pieces[0];
+    return pack_code_columns(as_codes(to), panel * kBf16Bytes, p.term(piece).b, p.row_scales, column, tiles,
+                             piece.begin, piece.count);
+  }
   for (const SumPiece& piece : pieces_of(block)) {
-    pack_bf16_right(to + piece.offset * kBf16Tile, block.length * kBf16Tile, p.term(piece).b, column, tiles,
-                    piece.begin, piece.count);
+    pack_bf16_right(to + piece.offset * kBf16Tile, panel, p.term(piece).b, column, tiles, piece.begin, piece.count);
   }
 }
 
@@ -194,13 +220,21 @@ void multiply_group(const Bf16Product& p, const Pass& pass, const Unit& unit, co
           left = scratch.left;
         }
         const bool last = b + 1 == p.blocks.size();
-        for (std::int64_t n = hot; n < hot_end; ++n) {
-          multiplier.multiply(sums + (n - hot) * kTileSums, kBf16Tile, Bf16Left::packed(left), right_block + n * panel,
-                              p.blocks[b].length / kBf16Tile, b > 0, coming < coming_end ? coming : nullptr);
-          if (coming < coming_end) coming += p.blocks[b].length / kBf16Tile * Bf16Multiplier::kFetchedPerStep;
-          if (last && n > hot) write(n - 1);  // its stores drain while the next tile multiplies
+        const std::int64_t steps = p.blocks[b].length / kBf16Tile, fetched = steps * Bf16Multiplier::kFetchedPerStep;
+        if (p.in_codes(p.blocks[b])) {
+          multiplier.multiply_codes(sums, as_codes(left), as_codes(right_block + hot * panel), panel * kBf16Bytes,
+                                    hot_end - hot, steps, b > 0, coming < coming_end ? coming : nullptr);
+          if (coming < coming_end) coming += (hot_end - hot) * fetched;
+          for (std::int64_t n = hot; n < hot_end && last; ++n) write(n);
+        } else {
+          for (std::int64_t n = hot; n < hot_end; ++n) {
+            multiplier.multiply(sums + (n - hot) * kTileSums, kBf16Tile, Bf16Left::packed(left),
+                                right_block + n * panel, steps, b > 0, coming < coming_end ? coming : nullptr);
+            if (coming < coming_end) coming += fetched;
+            if (last && n > hot) write(n - 1);  // its stores drain while the next tile multiplies
+          }
+          if (last) write(hot_end - 1);
         }
-        if (last) write(hot_end - 1);
         right_block += count * panel;
         left += panel;
       }
@@ -251,7 +285,7 @@ struct ColumnCut {
       return;
     }
     const std::int64_t sums = rows * tiles_of(p.columns) * kBf16Tile * 2;
-    const std::int64_t group = p.group_elements() / unit_columns / kTermBlock * kTermBlock;
+    const std::int64_t group = p.group_elements() / unit_columns / p.longest * p.longest;
     const std::int64_t groups = (room - sums) / rows / group;
     if (groups < 1) return;
     partial = sums;
@@ -338,6 +372,23 @@ void multiply_by_rows(const Bf16Product& p, TensorView workspace) {
   }
 }
 
+// The scales of a weight that is multiplied in 8 bits, at the beginning of the workspace, which they leave; of a narrow
+// weight of many rows they do not fit.
+const float* row_scales(const WeightMatrix& weight, TensorView& workspace) {
+  thread_local std::vector<float> beside;  // kept, as the blocks are
+  const std::size_t bytes = static_cast<std::size_t>(weight.rows) * sizeof(float);
+  float* scales = static_cast<float*>(workspace.data);
+  if (bytes <= workspace.bytes()) {
+    const auto elements = static_cast<std::int64_t>(bytes / size_of(workspace.dtype));
+    workspace = {scales + weight.rows, workspace.dtype, {workspace.elements() - elements}};
+  } else {
+    beside.resize(static_cast<std::size_t>(weight.rows));
+    scales = beside.data();
+  }
+  int8_row_scales(scales, weight, kCodeLevels);
+  return scales;
+}
+
 void check(const Matrix& c, std::span<const GemmTerm> terms) {
   for (const GemmTerm& term : terms) {
     const std::int64_t rows = term.a_transposed ? term.a.columns : term.a.rows;
@@ -358,7 +409,7 @@ void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate
   thread_local std::vector<SumBlock> blocks;  // kept, so that a warm step allocates nothing
   blocks.clear();
   GemmTerm turned;
-  Bf16Product p{c, false, terms, blocks, c.rows, c.columns, 0, accumulate, scale};
+  Bf16Product p{c, false, terms, blocks, c.rows, c.columns, accumulate, scale};
   const GemmTerm& only = terms[0];
   if (terms.size() == 1 && only.a_transposed && p.columns <= kFewColumns && p.rows > kFewColumns &&
       c.dtype == DType::kF32 && only.b.weight.format == WeightFormat::kBF16 && only.b.factor == 1.0f) {
@@ -371,6 +422,12 @@ void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate
     p.terms = {&turned, 1};
     std::swap(p.rows, p.columns);
   }
+  for (std::size_t t = 0; t < terms.size() && has_int8_tiles(); ++t) {
+    const RightOperand& b = terms[t].b;
+    if (!b.weight.int8_products || !bf16_gemm_takes_codes(b.length(), p.columns)) continue;
+    p.code_term = static_cast<std::int64_t>(t);
+    p.row_scales = row_scales(b.weight, workspace);
+  }
   cut_sum(p);
   if (p.columns <= kRowColumns && p.rows > p.columns) {
     multiply_by_rows(p, workspace);
@@ -378,6 +435,12 @@ void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate
     multiply_by_columns(p, workspace);
   }
 }
+
+bool bf16_gemm_takes_codes(std::int64_t length, std::int64_t columns) {
+  return std::min(length, columns) > kRowColumns;
+}
+
+std::int64_t code_block(std::int64_t length) { return even_rows(length, kCodeBlock, kNf4Block); }
 
 std::size_t bf16_gemm_scratch_bytes() { return static_cast<std::size_t>(ColumnScratch::kFloats) * sizeof(float); }
 

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 
+#include "quant/nf4.h"
+#include "quant/weight.h"
 #include "tensor/dtype.h"
 
 #define ATTUNE_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")))
@@ -44,6 +46,13 @@ ATTUNE_AVX512_INLINE void interleave(__m512i a, __m512i b, __m512i& low, __m512i
                                          5, 36, 4, 35, 3, 34, 2, 33, 1, 32, 0);
   low = _mm512_permutex2var_epi16(a, first, b);
   high = _mm512_permutex2var_epi16(a, _mm512_add_epi16(first, _mm512_set1_epi16(16)), b);
+}
+
+// As nf4_scales, in two roundings.
+inline float nf4_scale(const WeightMatrix& weight, std::int64_t block) {
+  if (weight.absmax != nullptr) return weight.absmax[block];
+  const float product = weight.nested_map[weight.absmax_codes[block]] * weight.nested_absmax[block / kNf4NestedBlock];
+  return product + weight.nested_offset;
 }
 
 // 32 floats times `factor`, rounded to nearest even.

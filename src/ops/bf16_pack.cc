@@ -102,15 +102,8 @@ struct Nf4Reader {
     within_block = column % kNf4Block != 0;
     if (within_block) next_block();
   }
-  ATTUNE_AVX512_INLINE float scale() const {
-    if (weight->absmax != nullptr) return weight->absmax[block];
-    // As nf4_scales, in two roundings.
-    const float product =
-        weight->nested_map[weight->absmax_codes[block]] * weight->nested_absmax[block / kNf4NestedBlock];
-    return product + weight->nested_offset;
-  }
   ATTUNE_AVX512_INLINE void next_block() {
-    const __m512 values = _mm512_mul_ps(_mm512_loadu_ps(kNf4Values.data()), _mm512_set1_ps(scale()));
+    const __m512 values = _mm512_mul_ps(_mm512_loadu_ps(kNf4Values.data()), _mm512_set1_ps(nf4_scale(*weight, block)));
     // Twice, so that the fifth bit of an index may be anything.
     table = _mm512_broadcast_i64x4((__m256i)_mm512_cvtneps_pbh(values));
     ++block;

@@ -94,6 +94,50 @@ __attribute__((target("amx-tile,amx-bf16"))) void multiply_amx(float* c, std::in
   _tile_stored(3, lower + 16, c_bytes);
 }
 
+// Sums stay in the tiles until the end, since they are exact.
+__attribute__((target("amx-tile,amx-int8"))) void sum_codes(std::int32_t* sums, const std::int8_t* left,
+                                                            const std::int8_t* right, std::int64_t steps,
+                                                            const bf16* next) {
+  constexpr std::int64_t kLine = 32, kRow = 64, kHalf = 16 * kRow, kStep = 2 * kHalf;
+  _tile_zero(0);
+  _tile_zero(1);
+  _tile_zero(2);
+  _tile_zero(3);
+  for (std::int64_t s = 0; s < steps; ++s) {
+    _tile_stream_loadd(6, right, kRow);
+    _tile_loadd(4, left, kRow);
+    _tile_dpbssd(0, 4, 6);
+    _tile_loadd(5, left + kHalf, kRow);
+    _tile_dpbssd(2, 5, 6);
+    _tile_stream_loadd(7, right + kHalf, kRow);
+    _tile_dpbssd(1, 4, 7);
+    _tile_dpbssd(3, 5, 7);
+    for (std::int64_t i = 0; i < Bf16Multiplier::kFetchedPerStep; i += kLine) __builtin_prefetch(next + i, 0, 2);
+    next += Bf16Multiplier::kFetchedPerStep;
+    left += kStep;
+    right += kStep;
+  }
+  constexpr std::int64_t kSumsRow = kBf16Tile * sizeof(std::int32_t);
+  _tile_stored(0, sums, kSumsRow);
+  _tile_stored(1, sums + 16, kSumsRow);
+  _tile_stored(2, sums + 16 * kBf16Tile, kSumsRow);
+  _tile_stored(3, sums + 16 * kBf16Tile + 16, kSumsRow);
+}
+
+__attribute__((target("avx512f"))) void scale_sums(float* c, const std::int32_t* sums, const float* row_scales,
+                                                   const float* column_scales, bool accumulate) {
+  const __m512 left_columns = _mm512_loadu_ps(column_scales), right_columns = _mm512_loadu_ps(column_scales + 16);
+  for (std::int64_t r = 0; r < kBf16Tile; ++r, c += kBf16Tile, sums += kBf16Tile) {
+    const __m512 row = _mm512_set1_ps(row_scales[r]);
+    const __m512 left = _mm512_cvtepi32_ps(_mm512_load_si512(sums)),
+                 right = _mm512_cvtepi32_ps(_mm512_load_si512(sums + 16));
+    const __m512 left_before = accumulate ? _mm512_loadu_ps(c) : _mm512_setzero_ps(),
+                 right_before = accumulate ? _mm512_loadu_ps(c + 16) : _mm512_setzero_ps();
+    _mm512_storeu_ps(c, _mm512_fmadd_ps(left, _mm512_mul_ps(row, left_columns), left_before));
+    _mm512_storeu_ps(c + 16, _mm512_fmadd_ps(right, _mm512_mul_ps(row, right_columns), right_before));
+  }
+}
+
 // ---- AVX512-BF16: eight rows and all columns at a time, sixteen sums.
 
 __attribute__((target("avx512f,avx512bf16"))) void multiply_avx512(float* c, std::int64_t c_row, const Bf16Left& left,
@@ -144,6 +188,19 @@ Bf16Tiles bf16_tiles() {
 #endif
 }
 
+bool has_int8_tiles() {
+#if defined(__x86_64__)
+  // What packs codes moves bytes; every processor with AMX has the instructions for it.
+  static const bool detected = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __builtin_cpu_supports("avx512vbmi") && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d >> 25 & 1) != 0;
+  }();
+  return detected && bf16_tiles() == Bf16Tiles::kAmx;
+#else
+  return false;
+#endif
+}
+
 void limit_bf16_tiles(Bf16Tiles most) { most_tiles = most; }
 
 Bf16Multiplier::Bf16Multiplier() : multiply_(nullptr) {
@@ -159,6 +216,29 @@ Bf16Multiplier::Bf16Multiplier() : multiply_(nullptr) {
   _mm_setcsr(rounding_and_subnormals_ | kResultsToZero | kInputsToZero);
 #endif
 }
+
+#if defined(__x86_64__)
+void Bf16Multiplier::multiply_codes(float* c, const std::int8_t* left, const std::int8_t* right, std::int64_t panel,
+                                    std::int64_t tiles, std::int64_t steps, bool accumulate, const bf16* next) const {
+  // A tile's sums are scaled while the next one's are formed.
+  alignas(64) std::int32_t sums[2][kBf16Tile * kBf16Tile];
+  const auto scale = [&](std::int64_t t) {
+    scale_sums(c + t * kBf16Tile * kBf16Tile, sums[t % 2], scales_of_codes(left, steps),
+               scales_of_codes(right + t * panel, steps), accumulate);
+  };
+  for (std::int64_t t = 0; t < tiles; ++t) {
+    sum_codes(sums[t % 2], left, right + t * panel, steps,
+              next == nullptr ? reinterpret_cast<const bf16*>(left) : next + t * steps * kFetchedPerStep);
+    if (t > 0) scale(t - 1);
+  }
+  scale(tiles - 1);
+}
+#else
+void Bf16Multiplier::multiply_codes(float*, const std::int8_t*, const std::int8_t*, std::int64_t, std::int64_t,
+                                    std::int64_t, bool, const bf16*) const {
+  throw InternalError("[bf16_tile] this processor multiplies no codes");
+}
+#endif
 
 Bf16Multiplier::~Bf16Multiplier() {
 #if defined(__x86_64__)

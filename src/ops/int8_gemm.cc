@@ -4,6 +4,8 @@
 #include <hwy/cache_control.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "ops/check.h"
@@ -232,6 +234,34 @@ void int8_part(const Int8Part& p, Int8Stages& stages, int thread) {
   stages.help(multiply);
 }
 
+// The largest magnitude of a row, of NF4 its largest scale; blocks of it may straddle rows: those at the ends count for
+// both.
+float largest_of_row(const WeightMatrix& weight, std::int64_t row) {
+  if (weight.format == WeightFormat::kBF16) {
+    const auto* const bits = static_cast<const std::uint16_t*>(weight.data) + row * weight.columns;
+    std::int16_t most = 0;  // magnitudes are in the order of their bits
+    for (std::int64_t i = 0; i < weight.columns; ++i) {
+      most = std::max(most, static_cast<std::int16_t>(bits[i] & 0x7FFF));
+    }
+    return std::bit_cast<float>(static_cast<std::uint32_t>(most) << 16);
+  }
+  constexpr std::int64_t kChunk = 1024;
+  const bool nf4 = weight.format == WeightFormat::kNF4;
+  const std::int64_t first = nf4 ? row * weight.columns / kNf4Block : 0;
+  const std::int64_t last = nf4 ? ((row + 1) * weight.columns + kNf4Block - 1) / kNf4Block : weight.columns;
+  float chunk[kChunk], most = 0.0f;
+  for (std::int64_t at = first; at < last; at += kChunk) {
+    const std::int64_t count = std::min(kChunk, last - at);
+    if (nf4) {
+      nf4_scales(chunk, weight, at, count);
+    } else {
+      decode_span(chunk, weight, row, at, count);
+    }
+    most = std::max(most, largest_magnitude(chunk, count));
+  }
+  return most;
+}
+
 }  // namespace
 }  // namespace HWY_NAMESPACE
 }  // namespace attune
@@ -241,6 +271,7 @@ HWY_AFTER_NAMESPACE();
 namespace attune {
 
 HWY_EXPORT(int8_part);
+HWY_EXPORT(largest_of_row);
 
 // Neither the pairs nor the f32 sums of a block lose anything.
 constexpr bool sums_are_exact(CodeLevels levels) {
@@ -249,29 +280,13 @@ constexpr bool sums_are_exact(CodeLevels levels) {
 }
 static_assert(sums_are_exact(code_levels(WeightFormat::kInt8)) && sums_are_exact(code_levels(WeightFormat::kNF4)));
 
-void int8_row_scales(float* scales, const WeightMatrix& weight) {
-  constexpr std::int64_t kRows = 16, kChunk = 1024;
+void int8_row_scales(float* scales, const WeightMatrix& weight, std::int32_t largest_code) {
+  constexpr std::int64_t kRows = 16;
   parallel_ranges(weight.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-    float chunk[kChunk];
     for (std::int64_t row = begin; row < end; ++row) {
-      if (weight.format == WeightFormat::kInt8) {
-        scales[row] = weight.row_scales[row];
-        continue;
-      }
-      // SumBlocks of NF4 may straddle rows: those at the ends count for both.
-      const bool nf4 = weight.format == WeightFormat::kNF4;
-      const std::int64_t first = nf4 ? row * weight.columns / 64 : 0;
-      const std::int64_t last = nf4 ? ((row + 1) * weight.columns + 63) / 64 : weight.columns;
-      float most = 0.0f;
-      for (std::int64_t at = first; at < last; at += kChunk) {
-        const std::int64_t count = std::min(kChunk, last - at);
-        if (nf4)
-          nf4_scales(chunk, weight, at, count);
-        else
-          decode_span(chunk, weight, row, at, count);
-        for (std::int64_t i = 0; i < count; ++i) most = std::max(most, std::abs(chunk[i]));
-      }
-      scales[row] = most / static_cast<float>(code_levels(weight.format).weights);
+      scales[row] = weight.format == WeightFormat::kInt8
+                        ? weight.row_scales[row]
+                        : HWY_DYNAMIC_DISPATCH(largest_of_row)(weight, row) / static_cast<float>(largest_code);
     }
   });
 }
@@ -288,7 +303,7 @@ void run(const char* where, TensorView c, const Matrix& a, const WeightMatrix& w
   require(workspace.bytes() >= static_cast<std::size_t>(weight.rows) * sizeof(float), where,
           "room for a scale per row");
   auto* const scales = static_cast<float*>(workspace.data);
-  int8_row_scales(scales, weight);
+  int8_row_scales(scales, weight, code_levels(weight.format).weights);
   const ProductCut cut(c.rows(), outputs);
   cut.for_parts<Int8Stage>([&](std::int64_t, const ProductPart& part, Int8Stages& stages, int thread) {
     const Int8Part p{part, c, a, weight, scales, transposed, accumulate};

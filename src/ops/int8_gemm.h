@@ -1,4 +1,4 @@
-// Linear layers in 8-bit integers: activations rounded with one scale for each row and 512 summands, weights with one for
+// Linear layers in 8-bit integers where no tiles multiply them (ops/bf16_gemm.h does there): activations rounded with one scale for each row and 512 summands, weights with one for
 // each output row; sums exact in i32, added up in f32. AVX2 multiplies unsigned bytes by signed ones and adds two
 // neighbours in 16 bits, so the activations' codes are moved up to be unsigned, and the two sides share 13 bits.
 #pragma once
@@ -31,7 +31,7 @@ void int8_backward_input(TensorView dx, const Matrix& dy, const WeightMatrix& we
                          TensorView workspace);
 
 // The scale of each row: the largest magnitude over the largest code (for NF4 the largest block scale, for int8 the
-// stored one). One thread per part of the rows; scales has weight.rows elements.
-void int8_row_scales(float* scales, const WeightMatrix& weight);
+// stored one). By all threads; scales has weight.rows elements.
+void int8_row_scales(float* scales, const WeightMatrix& weight, std::int32_t largest_code);
 
 }  // namespace attune

@@ -10,16 +10,19 @@
 #include "ops/linear.h"
 #include "ops/peak.h"
 #include "plan/machine.h"
+#include "quant/int8.h"
 #include "quant/weight.h"
 #include "tensor/memory_plan.h"
+#include "train/run_plan.h"
 
 namespace attune {
 namespace {
 
 constexpr double kSecondsEach = 0.2, kAssumedDisk = 1e9;
 
-// A frozen linear of llama-250m, forward and backward to its input, as stored: what expanding weights costs is measured apart.
-double measure_products(DType act) {
+// A frozen linear of llama-250m, forward and backward to its input, stored as it is multiplied: what expanding weights costs
+// is measured apart.
+double measure_products(DType act, bool int8) {
   constexpr std::int64_t kTokens = 512, kInputs = 1024, kOutputs = 2816;
   MemoryPlan plan;
   const auto matrix = [&](std::int64_t rows, std::int64_t columns) {
@@ -31,10 +34,21 @@ double measure_products(DType act) {
   plan.place();
   const Arena arena(plan);
   for (const BufferId id : {x, weight}) fill_uniform(arena.view(id));
-  const WeightMatrix stored{.format = act == DType::kF32 ? WeightFormat::kF32 : WeightFormat::kBF16,
-                            .rows = kOutputs,
-                            .columns = kInputs,
-                            .data = arena.view(weight).data};
+  WeightMatrix stored{.format = act == DType::kF32 ? WeightFormat::kF32 : WeightFormat::kBF16,
+                      .rows = kOutputs,
+                      .columns = kInputs,
+                      .data = arena.view(weight).data};
+  std::vector<std::int8_t> codes;
+  std::vector<float> scales;
+  if (int8) {
+    codes.resize(kOutputs * kInputs);
+    scales.resize(kOutputs);
+    encode_int8(codes, scales, arena.view(weight));
+    stored.format = WeightFormat::kInt8;
+    stored.data = codes.data();
+    stored.row_scales = scales.data();
+    stored.int8_products = true;
+  }
   return mean_rate(4.0 * kTokens * kInputs * kOutputs, kSecondsEach, [&] {
     linear_forward(arena.view(y), arena.view(x), stored, {}, arena.view(tile));
     linear_backward_input(arena.view(dx), GradientMode::kOverwrite, arena.view(y), stored, arena.view(tile));
@@ -84,11 +98,12 @@ double measure_decode(DType act, Quantization quantization) {
 
 }  // namespace
 
-MachineProfile measure_machine(DType act, Quantization quantization) {
+MachineProfile measure_machine(Compute compute, Quantization quantization) {
+  const DType act = activation_type(compute);
   MachineProfile machine;
   machine.name = "this machine";
   machine.cores = omp_get_max_threads();
-  machine.speed.flops = measure_products(act);
+  machine.speed.flops = measure_products(act, compute == Compute::kInt8);
   machine.speed.attention = measure_attention(act);
   machine.speed.decode = measure_decode(act, quantization);
   machine.speed.bandwidth = sustained_memory_bandwidth(kSecondsEach);

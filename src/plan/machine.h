@@ -29,6 +29,6 @@ MachineProfile find_machine(const std::string& name, const fs::path& file);
 
 // This machine, measured for about a second with products, attention and weights of the types that a run uses. The disk
 // is not measured: 1 GB/s is assumed.
-MachineProfile measure_machine(DType act, Quantization quantization);
+MachineProfile measure_machine(Compute compute, Quantization quantization);
 
 }  // namespace attune

@@ -59,12 +59,14 @@ TEST(Machines, MistakesAreNamed) {
 }
 
 TEST(Machines, ThisOneIsMeasured) {
-  const MachineProfile machine = measure_machine(DType::kF32, Quantization::kNF4);
-  EXPECT_GE(machine.cores, 1);
-  EXPECT_GT(machine.speed.flops, 1e8);
-  EXPECT_GT(machine.speed.attention, 1e7);
-  EXPECT_GT(machine.speed.bandwidth, 1e8);
-  EXPECT_GT(machine.speed.decode, 1e6);
+  for (const Compute compute : {Compute::kF32, Compute::kInt8}) {
+    const MachineProfile machine = measure_machine(compute, Quantization::kNF4);
+    EXPECT_GE(machine.cores, 1);
+    EXPECT_GT(machine.speed.flops, 1e8);
+    EXPECT_GT(machine.speed.attention, 1e7);
+    EXPECT_GT(machine.speed.bandwidth, 1e8);
+    EXPECT_GT(machine.speed.decode, 1e6);
+  }
 }
 
 }  // namespace

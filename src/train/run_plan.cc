@@ -10,6 +10,7 @@
 #include "model/tensors.h"
 #include "ops/attention.h"
 #include "ops/bf16_gemm.h"
+#include "ops/bf16_tile.h"
 #include "ops/matmul.h"
 
 namespace attune {
@@ -57,6 +58,7 @@ std::size_t unplanned_bytes(const ModelConfig& config) {
 
 DType activation_type(Compute compute) {
   if (compute == Compute::kAuto) return has_fast_bf16() ? DType::kBF16 : DType::kF32;
+  if (compute == Compute::kInt8) return has_int8_tiles() ? DType::kBF16 : DType::kF32;
   return compute == Compute::kBF16 ? DType::kBF16 : DType::kF32;
 }
 
