@@ -45,6 +45,7 @@ struct Bf16Product {
   bool accumulate;
   float scale;
   std::int64_t length = 0, longest = 0;  // of the padded sum, in bf16, and of its blocks
+  bool streamed = false;                 // c goes past the caches
   std::int64_t code_term = -1;           // which is multiplied in 8 bits
   const float* row_scales = nullptr;     // of its weight
 
@@ -57,7 +58,9 @@ struct Bf16Product {
 
   // The tile at (row, column) becomes what `sums` say.
   void write(std::int64_t row, std::int64_t column, const float* sums) const {
-    if (c_transposed) {
+    if (streamed) {
+      stream_bf16_tile(c, row, column, sums, scale);
+    } else if (c_transposed) {
       write_transposed_bf16_tile(c, column, row, sums, scale, accumulate);
     } else {
       write_bf16_tile(c, row, column, sums, scale, accumulate);
@@ -252,6 +255,7 @@ void multiply_columns(const Bf16Product& p, const Pass& pass, const Unit& unit, 
     offset += group.length * kBf16Tile;
     begin = group.end;
   }
+  if (p.streamed) finish_streamed_tiles();
 }
 
 // The rows of a pass, by all threads of the parallel region together.
@@ -432,6 +436,7 @@ void bf16_gemm(const Matrix& c, std::span<const GemmTerm> terms, bool accumulate
   if (p.columns <= kRowColumns && p.rows > p.columns) {
     multiply_by_rows(p, workspace);
   } else {
+    p.streamed = !p.c_transposed && streams_bf16_tiles(c, accumulate);
     multiply_by_columns(p, workspace);
   }
 }

@@ -239,6 +239,14 @@ ATTUNE_AVX512 void write_f32(float* to, std::int64_t stride, std::int64_t rows, 
   }
 }
 
+// Whole tiles, past the caches.
+ATTUNE_AVX512 void stream_f32(float* to, std::int64_t stride, std::int64_t rows, const float* sums, float scale) {
+  for (std::int64_t r = 0; r < rows; ++r, to += stride, sums += kBf16Tile) {
+    _mm512_stream_ps(to, _mm512_mul_ps(_mm512_loadu_ps(sums), _mm512_set1_ps(scale)));
+    _mm512_stream_ps(to + 16, _mm512_mul_ps(_mm512_loadu_ps(sums + 16), _mm512_set1_ps(scale)));
+  }
+}
+
 ATTUNE_AVX512 void write_rounded(bf16* to, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                                  const float* sums, float scale, bool accumulate) {
   const auto mask = static_cast<__mmask32>((std::uint64_t{1} << columns) - 1);
@@ -277,6 +285,21 @@ void write_transposed_bf16_tile(const Matrix& c, std::int64_t row, std::int64_t 
                        std::min(kBf16Tile, c.rows - row), std::min(kBf16Tile, c.columns - column), sums, scale,
                        accumulate);
 }
+
+bool streams_bf16_tiles(const Matrix& c, bool accumulate) {
+  constexpr std::int64_t kFar = 32 << 20;  // bytes; beyond what caches keep until they are read
+  constexpr std::int64_t kLine = 64, kSize = sizeof(float);
+  return c.dtype == DType::kF32 && !accumulate && c.rows * c.stride * kSize >= kFar && c.stride * kSize % kLine == 0 &&
+         reinterpret_cast<std::uintptr_t>(c.data) % kLine == 0;
+}
+
+void stream_bf16_tile(const Matrix& c, std::int64_t row, std::int64_t column, const float* sums, float scale) {
+  if (column + kBf16Tile > c.columns) return write_bf16_tile(c, row, column, sums, scale, false);
+  stream_f32(static_cast<float*>(c.data) + row * c.stride + column, c.stride, std::min(kBf16Tile, c.rows - row), sums,
+             scale);
+}
+
+void finish_streamed_tiles() { _mm_sfence(); }
 
 void write_bf16_tile(const Matrix& c, std::int64_t row, std::int64_t column, const float* sums, float scale,
                      bool accumulate) {
@@ -336,6 +359,11 @@ void write_transposed_bf16_tile(const Matrix&, std::int64_t, std::int64_t, const
 void write_bf16_tile(const Matrix&, std::int64_t, std::int64_t, const float*, float, bool) {
   throw InternalError("[bf16_pack] only for x86-64");
 }
+bool streams_bf16_tiles(const Matrix&, bool) { return false; }
+void stream_bf16_tile(const Matrix&, std::int64_t, std::int64_t, const float*, float) {
+  throw InternalError("[bf16_pack] only for x86-64");
+}
+void finish_streamed_tiles() {}
 
 #endif
 

@@ -21,6 +21,11 @@ void pack_bf16_right(bf16* to, std::int64_t panel, const RightOperand& b, std::i
 // as c goes.
 void write_bf16_tile(const Matrix& c, std::int64_t row, std::int64_t column, const float* sums, float scale,
                      bool accumulate);
+// The same past the caches, for a c that is so large that none would keep it: memory need not give first what is written
+// over. Where streams_bf16_tiles says so; a thread calls finish_streamed_tiles before others read its tiles.
+bool streams_bf16_tiles(const Matrix& c, bool accumulate);
+void stream_bf16_tile(const Matrix& c, std::int64_t row, std::int64_t column, const float* sums, float scale);
+void finish_streamed_tiles();
 // The same of a tile of c's transpose: c [., .] f32, sums[j][i] belongs to (row + i, column + j).
 void write_transposed_bf16_tile(const Matrix& c, std::int64_t row, std::int64_t column, const float* sums, float scale,
                                 bool accumulate);
